@@ -1,0 +1,62 @@
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+UV := $(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url
+SOURCES := app.py bootstrap.py music_country infra glue_jobs sagemaker inference local_aws tests benchmarks
+PACKAGES := -p music_country -p infra -p glue_jobs -p inference -p local_aws
+DATA ?=
+
+.PHONY: help setup run test unit spark integration real lint format wheels lock clean
+.DEFAULT_GOAL := help
+
+help:  ## what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup:  ## install what the locks say (Python 3.11 is all that must be there)
+	@$(PYTHON) bootstrap.py
+
+run: setup  ## deploy to the emulator, run Glue and training, ask the endpoint; DATA=<folder> for your own listeners
+	@$(BIN)/music-country run $(if $(DATA),--data "$(DATA)")
+
+test: unit spark integration  ## all tests
+
+unit: setup  ## tests in seconds
+	@echo "unit tests"
+	@$(BIN)/python -m pytest tests/unit -q -m "not spark"
+
+spark: setup  ## the Glue jobs on Spark, in minutes
+	@echo "tests that start Spark"
+	@$(BIN)/python -m pytest tests/unit -q -m spark
+
+integration: setup  ## the whole way over the emulator, in minutes
+	@echo "integration tests over the emulator"
+	@$(BIN)/python -m pytest tests/integration -q -m "not real_data"
+
+real: setup  ## the tests that need the optional data folder, over the emulator too
+	@echo "tests over real listeners"
+	@$(BIN)/python -m pytest tests -q -m real_data
+
+lint: setup  ## ruff and mypy --strict
+	@echo "ruff"; $(BIN)/ruff check $(SOURCES) && $(BIN)/ruff format --check $(SOURCES)
+	@echo "mypy"; $(BIN)/mypy $(PACKAGES) && MYPYPATH=sagemaker:. $(BIN)/mypy --explicit-package-bases sagemaker/*.py
+
+format: setup  ## let ruff rewrite
+	@$(BIN)/ruff check --fix-only $(SOURCES); $(BIN)/ruff format $(SOURCES)
+
+wheels: setup  ## the wheels that the Glue jobs get on AWS, into build/wheels
+	@rm -rf build/wheels && mkdir -p build/wheels
+	@$(PYTHON) -m pip download -q --only-binary :all: --no-deps --python-version 3.11 --implementation cp \
+	  --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform any \
+	  -d build/wheels -r requirements/glue.txt && ls build/wheels
+
+lock: setup  ## compile the locks anew from their .in files
+	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
+	$(UV) requirements.in -o requirements.txt && \
+	$(UV) requirements/tools.in -o requirements/tools.txt && \
+	$(UV) requirements/image.in -o requirements/image.txt && \
+	$(UV) requirements/glue.in -c requirements/glue-base.in --no-emit-package numpy --no-emit-package scipy \
+	  -o requirements/glue.txt && \
+	$(UV) requirements/glue-base.in requirements/glue.in requirements/glue-local.in -o requirements/glue-env.txt
+
+clean:  ## remove what runs left behind; environments stay
+	@if [ -x $(BIN)/music-country ]; then $(BIN)/music-country down; fi
+	@rm -rf .state cdk.out build .pytest_cache .mypy_cache .ruff_cache .hypothesis

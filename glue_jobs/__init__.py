@@ -1,0 +1,1 @@
+"""Plays to features: thin Glue scripts over pure functions of data frames."""

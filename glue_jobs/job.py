@@ -1,0 +1,164 @@
+"""What every Glue job has: its arguments, its Spark session, its run id and its log."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import re
+import sys
+from contextlib import contextmanager
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyspark
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from music_country.errors import DataError, MusicCountryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Value = TypeVar("Value", int, float, str)
+
+RUN_ARGUMENTS = ("WORKFLOW_NAME", "WORKFLOW_RUN_ID")
+"""Given by Glue in a workflow only; the run id of the job itself is always given."""
+
+SPARK_ERRORS = (PySparkException, Py4JJavaError)
+
+REFUSAL = re.compile(r"music_country\.errors\.\w+: (.+)")
+"""What an error of ours, raised on a worker, looks like in Spark's message."""
+
+LOG = logging.getLogger("glue_jobs")
+
+
+class Arguments:
+    """The arguments of a job run, each with its default.
+
+    Parameters
+    ----------
+    argv
+        The script's arguments, ``--name value``.
+    names
+        The names that the job takes beside AWS's own.
+    """
+
+    def __init__(self, argv: Sequence[str], names: Sequence[str]) -> None:
+        from awsglue.utils import getResolvedOptions  # noqa: PLC0415 - only a job run has it
+
+        given = [name for name in (*names, *RUN_ARGUMENTS, "JOB_NAME") if f"--{name}" in argv]
+        self._values: Mapping[str, Any] = getResolvedOptions(list(argv), given)
+
+    def get(self, name: str, default: Value) -> Value:
+        """Return an argument as the type of its default.
+
+        Raises
+        ------
+        DataError
+            It is not a value of that type.
+        """
+        text = self._values.get(name)
+        if text is None:
+            return default
+        try:
+            return type(default)(text)
+        except ValueError as error:
+            raise DataError(
+                f"--{name} is {text!r}, but must be of type {type(default).__name__}"
+            ) from error
+
+    def one_of(self, name: str, choices: Sequence[str]) -> str:
+        """Return an argument that must be one of these; the first one by default."""
+        value = self.get(name, choices[0])
+        if value not in choices:
+            raise DataError(f"--{name} is {value!r}, but must be {' or '.join(choices)}")
+        return value
+
+    @property
+    def data_uri(self) -> str:
+        """The URI that all prefixes are relative to."""
+        uri = self.get("data_uri", "")
+        if not uri:
+            raise DataError("--data_uri is missing: give the data bucket, s3://<bucket>/")
+        return uri
+
+    @property
+    def run_id(self) -> str:
+        """The id of this run of the job."""
+        run = self.get("JOB_RUN_ID", "")
+        if not run:
+            raise DataError("--JOB_RUN_ID is missing: Glue passes it, by hand give any new name")
+        return run
+
+    @property
+    def workflow_run_id(self) -> str | None:
+        """The id of the workflow's run that started this job; None outside a workflow."""
+        return self.get("WORKFLOW_RUN_ID", "") or None
+
+
+@contextmanager
+def job_session(name: str, *, rows_per_batch: int) -> Iterator[SparkSession]:
+    """Give a job its Spark session, and make what a worker refused an error of the job.
+
+    The session is set up so that the same input gives the same bytes. It is stopped before an
+    error is raised, so that the error is the last that the job says: Glue shows it as the reason.
+
+    Parameters
+    ----------
+    name
+        The job's name.
+    rows_per_batch
+        The most rows that Python works on at once.
+    """
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    spark = SparkSession.builder.appName(name).getOrCreate()
+    for key, value in {
+        "spark.sql.adaptive.enabled": "false",  # it chooses partitions by what the cluster is
+        "spark.sql.shuffle.partitions": "8",  # of what does not grow with listeners
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(rows_per_batch),
+        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.sql.session.timeZone": "UTC",
+    }.items():
+        spark.conf.set(key, value)
+    try:
+        yield spark
+    except SPARK_ERRORS as error:
+        LOG.exception("Spark failed")
+        refused = REFUSAL.search(str(error))
+        why = first_cause(error)
+        spark.stop()
+        if refused:
+            raise DataError(refused[1]) from None
+        raise MusicCountryError(f"{name}: Spark failed ({why}); see the job's log") from None
+    except BaseException:
+        spark.stop()
+        raise
+    spark.stop()
+
+
+def first_cause(error: Exception) -> str:
+    """Return in one line what an error of Spark comes from."""
+    text = str(error)
+    if isinstance(error, Py4JJavaError):
+        cause = error.java_exception
+        while cause.getCause() is not None:
+            cause = cause.getCause()
+        text = cause.getMessage() or cause.toString()
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a manifest names."""
+    return {
+        "python": platform.python_version(),
+        "spark": pyspark.__version__,
+        "numpy": np.__version__,
+        "pyarrow": pa.__version__,
+        "ftfy": metadata.version("ftfy"),
+        "pycountry": metadata.version("pycountry"),
+    }

@@ -1,0 +1,108 @@
+"""Checks of data quality: a breach stops a job before anything is published.
+
+Plain arithmetic on counts that the jobs have anyway; each breach names the figure and its limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from music_country.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glue_jobs.job import Arguments
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest shares that are accepted, each an argument of the job of its name."""
+
+    max_dropped_share: float = 0.2
+    max_filled_share: float = 0.5
+    max_unknown_share: float = 0.6
+    max_unusable_country_share: float = 0.9
+    max_label_shift: float = 0.25
+
+    CLEANING: ClassVar = ("max_dropped_share", "max_filled_share", "max_unknown_share")
+    LABELS: ClassVar = ("max_unusable_country_share", "max_label_shift")
+
+    @classmethod
+    def of(cls, arguments: Arguments) -> Limits:
+        """Read the limits from a job's arguments."""
+        names = (*cls.CLEANING, *cls.LABELS)
+        return cls(**{name: arguments.get(name, getattr(cls, name)) for name in names})
+
+    def check(self, name: str, figure: float, what: str) -> None:
+        """Refuse a figure above its limit.
+
+        Raises
+        ------
+        DataError
+            Says what, the figure, the limit and its argument.
+        """
+        limit = getattr(self, name)
+        if not figure <= limit:
+            raise DataError(
+                f"{what} is {figure:.3f}, above the limit of {limit:g}; "
+                f"look at the raw data, or raise --{name} if this is as it should be"
+            )
+
+
+def check_cleaning(quality: Mapping[str, Any], limits: Limits) -> None:
+    """Check what cleaning dropped and filled, and what the vocabulary leaves out."""
+    plays = quality["plays"]
+    rows, kept = max(plays["rows_in"], 1), max(plays["rows_out"], 1)
+    dropped = sum(plays["dropped"].values())
+    limits.check("max_dropped_share", dropped / rows, "the share of plays dropped by cleaning")
+    limits.check(
+        "max_filled_share",
+        plays["playcount_filled"] / kept,
+        "the share of play counts that are not numbers",
+    )
+    limits.check(
+        "max_unknown_share",
+        quality["artists"]["plays_of_artists_left_out"] / kept,
+        "the share of plays of artists with too few listeners",
+    )
+
+
+def label_shift(now: Mapping[str, int], before: Mapping[str, int]) -> float:
+    """Return the population stability index of two distributions of countries.
+
+    Σ (p - q) · ln(p / q) over all countries of either, each count raised by one half; below 0.1 is
+    commonly read as stable, above 0.25 as another population.
+    """
+    countries = sorted(set(now) | set(before))
+    p, q = (
+        np.array([counts.get(country, 0) + 0.5 for country in countries])
+        for counts in (now, before)
+    )
+    p, q = p / p.sum(), q / q.sum()
+    return float(np.sum((p - q) * np.log(p / q)))
+
+
+def check_features(summary: Mapping[str, Any], layout_width: int) -> None:
+    """Refuse features that no model should learn from.
+
+    Parameters
+    ----------
+    summary
+        ``rows``, ``width_least``, ``width_most``, ``not_finite`` of the written features.
+    layout_width
+        How many features there must be.
+    """
+    if not summary["width_least"] == summary["width_most"] == layout_width:
+        raise DataError(
+            f"features: listeners have {summary['width_least']} to {summary['width_most']} "
+            f"features, the layout {layout_width}; this is a fault of the job, report it"
+        )
+    if summary["not_finite"]:
+        raise DataError(
+            f"features: {summary['not_finite']} of {summary['rows']} listeners have a feature that "
+            "is not finite where it must be; this is a fault of the job, report it"
+        )

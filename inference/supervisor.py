@@ -1,0 +1,342 @@
+"""The supervisor: forks workers on one listening socket, and keeps what they serve the same.
+
+It imports nothing that starts threads, so that forking is safe, and it does nothing that can block:
+one selector over its workers' channels and its own signals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from inference.app import SINGLE
+from inference.control import Ask, Channel, Do, Done, Told
+from inference.log import log
+from inference.worker import DRAIN, Worker
+
+if TYPE_CHECKING:
+    from inference.settings import Settings
+
+TEXT_IN_MEMORY = 2.0  # bytes of memory for each byte of a model's text, in every worker
+QUICK_DEATH = 5.0  # seconds
+MAX_QUICK_DEATHS = 10
+
+
+@dataclass
+class _Process:
+    """A worker process as the supervisor sees it."""
+
+    pid: int
+    channel: Channel
+    started: float
+
+
+@dataclass
+class _Operation:
+    """Loading or unloading a model in all workers.
+
+    Parameters
+    ----------
+    asked_by
+        The worker to be told, and the number of its question; None for the supervisor's own.
+    waiting
+        The tasks that are not done, and who does each.
+    verified
+        Whether a first worker has loaded the archive and found it whole.
+    queue
+        What was asked about the same model meanwhile.
+    """
+
+    ask: Ask
+    asked_by: _Process | None
+    waiting: dict[int, _Process] = field(default_factory=dict)
+    verified: bool = False
+    failure: tuple[int, str] | None = None
+    queue: deque[tuple[_Process, Ask]] = field(default_factory=deque)
+
+
+class Supervisor:
+    """Runs the server until it is told to stop.
+
+    Parameters
+    ----------
+    settings
+        How to serve.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        # Bound here, but not listening before a worker does: nobody connects to what cannot answer.
+        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind((settings.host, settings.port))
+        self._selector = selectors.DefaultSelector()
+        self._workers: list[_Process] = []
+        self._models: dict[str, str] = {}  # name to folder, of what all workers serve
+        self._operations: dict[str, _Operation] = {}
+        self._tasks = itertools.count()
+        self._serving: set[int] = set()  # tasks that make a worker serve
+        self._ready = False
+        self._quick_deaths = 0
+        self._exit: int | None = None
+
+    def run(self) -> int:
+        """Serve; return the exit code.
+
+        SIGTERM and SIGINT drain: workers answer what they have, and then all end.
+        """
+        wakes, wake = socket.socketpair()
+        wakes.setblocking(False)
+        signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+        self._selector.register(wake, selectors.EVENT_READ)
+        gc.collect()
+        gc.freeze()  # so that collecting in a worker does not copy the pages it shares
+        for _ in range(self._settings.workers):
+            self._fork()
+        if not self._settings.multi_model:
+            ask = Ask(ask=-1, verb="load", name=SINGLE, url=str(self._settings.model_folder))
+            self._start(_Operation(ask, None))
+        while self._exit is None:
+            for key, _ in self._selector.select():
+                if key.fileobj is wake:
+                    self._signalled(wake.recv(4096))
+                else:
+                    self._receive(key.data)
+        self._stop(wake)
+        return self._exit
+
+    def _signalled(self, numbers: bytes) -> None:
+        if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+            self._exit = 0
+        elif signal.SIGCHLD in numbers:
+            self._reap()
+
+    def _fork(self) -> None:
+        """Start a worker, and have it load what the others serve before it serves."""
+        ours, theirs = Channel.pair()
+        sys.stdout.flush()
+        pid = os.fork()
+        if not pid:
+            _work(
+                self._settings, self._listener, theirs, [ours, *(w.channel for w in self._workers)]
+            )
+        theirs.close()
+        worker = _Process(pid, ours, time.monotonic())
+        self._workers.append(worker)
+        self._selector.register(ours, selectors.EVENT_READ, worker)
+        for name, url in self._models.items():
+            ours.send(Do(task=next(self._tasks), verb="load", name=name, url=url))
+        for operation in self._operations.values():
+            if operation.verified:
+                self._do(operation, worker)
+        if self._settings.multi_model or self._models:
+            self._serve(worker)
+
+    def _serve(self, worker: _Process) -> None:
+        task = next(self._tasks)
+        self._serving.add(task)
+        worker.channel.send(Do(task=task, verb="serve"))
+
+    def _reap(self) -> None:
+        """Bury dead workers and start others in their place."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            dead = next(worker for worker in self._workers if worker.pid == pid)
+            self._workers.remove(dead)
+            self._close(dead)
+            log("worker died", worker=pid, status=os.waitstatus_to_exitcode(status))
+            quick = time.monotonic() - dead.started < QUICK_DEATH
+            self._quick_deaths = self._quick_deaths + 1 if quick else 0
+            if self._quick_deaths >= MAX_QUICK_DEATHS:
+                log("giving up", reason=f"{MAX_QUICK_DEATHS} workers in a row died at once")
+                self._exit = 1
+                return
+            for operation in list(self._operations.values()):
+                lost = [task for task, worker in operation.waiting.items() if worker is dead]
+                for task in lost:
+                    del operation.waiting[task]
+                if lost and operation.ask.verb == "load":
+                    operation.failure = (500, "a worker died while it loaded the model")
+                if lost:
+                    self._advance(operation)
+            self._fork()
+
+    def _receive(self, worker: _Process) -> None:
+        message = worker.channel.receive()
+        if isinstance(message, Ask):
+            self._asked(worker, message)
+        elif isinstance(message, Done):
+            self._done(worker, message)
+        elif message is None:
+            self._close(worker)  # it is about to die; SIGCHLD says when it has
+
+    def _close(self, worker: _Process) -> None:
+        if worker.channel.fileno() >= 0:
+            self._selector.unregister(worker.channel)
+            worker.channel.close()
+
+    def _asked(self, worker: _Process, ask: Ask) -> None:
+        """Start what a caller wants, or say why not."""
+        running = self._operations.get(ask.name)
+        if running is not None:
+            running.queue.append((worker, ask))
+            return
+        refusal = self._refusal(ask)
+        if refusal is None:
+            self._start(_Operation(ask, worker))
+        else:
+            worker.channel.send(Told(ask=ask.ask, status=refusal[0], message=refusal[1]))
+
+    def _refusal(self, ask: Ask) -> tuple[int, str] | None:
+        if ask.verb == "unload":
+            return None if ask.name in self._models else (404, f"model {ask.name!r} is not loaded")
+        if ask.name in self._models:
+            return 409, f"model {ask.name!r} is already loaded"
+        if not PurePosixPath(ask.url).is_absolute() or ".." in PurePosixPath(ask.url).parts:
+            return 400, "url: must be an absolute path without '..'"
+        folder = Path(ask.url)
+        if not folder.is_dir():
+            return 404, f"url: no such folder {ask.url!r}"
+        loading = [o.ask.url for o in self._operations.values() if o.ask.verb == "load"]
+        taken = sum(self._memory(Path(url)) for url in [*self._models.values(), *loading])
+        needed, limit = self._memory(folder), self._settings.memory_limit
+        if taken + needed > limit:
+            return 507, (
+                f"not enough memory: the model takes about {needed} bytes, "
+                f"{taken} of {limit} are taken; unload a model"
+            )
+        return None
+
+    def _memory(self, folder: Path) -> int:
+        """Return about how many bytes a model takes in all workers together."""
+        shared = sum(path.stat().st_size for path in folder.glob("artists/*.npy"))
+        models = [*folder.glob("models/*.txt"), *folder.glob("model.txt")]
+        texts = sum(path.stat().st_size for path in models)
+        return int(shared + texts * TEXT_IN_MEMORY * self._settings.workers)
+
+    def _start(self, operation: _Operation) -> None:
+        ask = operation.ask
+        self._operations[ask.name] = operation
+        if ask.verb == "unload":
+            del self._models[ask.name]
+            for worker in self._workers:
+                self._do(operation, worker)
+        else:
+            self._do(operation, operation.asked_by or self._workers[0], verify=True)
+
+    def _do(self, operation: _Operation, worker: _Process, *, verify: bool = False) -> None:
+        task, ask = next(self._tasks), operation.ask
+        operation.waiting[task] = worker
+        worker.channel.send(Do(task=task, verb=ask.verb, name=ask.name, url=ask.url, verify=verify))
+
+    def _done(self, worker: _Process, done: Done) -> None:
+        for operation in list(self._operations.values()):
+            if operation.waiting.pop(done.task, None):
+                if done.status != 200:
+                    operation.failure = operation.failure or (done.status, done.message)
+                self._advance(operation, first=worker)
+                return
+        if done.status != 200:
+            log("worker lacks a model", worker=worker.pid, reason=done.message)
+        elif done.task in self._serving and not self._ready:
+            self._ready = True
+            log("ready", port=self._listener.getsockname()[1], workers=self._settings.workers)
+        self._serving.discard(done.task)
+
+    def _advance(self, operation: _Operation, first: _Process | None = None) -> None:
+        """Go on with an operation of which a task has just ended."""
+        if operation.waiting:
+            return
+        if operation.ask.verb == "load" and not (operation.failure or operation.verified):
+            operation.verified = True
+            for worker in self._workers:
+                if worker is not first:
+                    self._do(operation, worker)
+            if operation.waiting:
+                return
+        self._finish(operation)
+
+    def _finish(self, operation: _Operation) -> None:
+        """Record how an operation ended, tell who asked, and turn to what was asked meanwhile."""
+        ask = operation.ask
+        del self._operations[ask.name]
+        status, message = operation.failure or (200, f"{ask.verb}ed")
+        if ask.verb == "load" and status == 200:
+            self._models[ask.name] = ask.url
+        elif ask.verb == "load":
+            log("model not loaded", model=ask.name, url=ask.url, status=status, reason=message)
+            for worker in self._workers:
+                worker.channel.send(Do(task=next(self._tasks), verb="unload", name=ask.name))
+        if operation.asked_by is not None:
+            operation.asked_by.channel.send(Told(ask=ask.ask, status=status, message=message))
+        elif status == 200:
+            for worker in self._workers:
+                self._serve(worker)
+        else:
+            self._exit = 1
+        while operation.queue and ask.name not in self._operations:
+            self._asked(*operation.queue.popleft())
+        if operation.queue:
+            self._operations[ask.name].queue.extend(operation.queue)
+
+    def _stop(self, wake: socket.socket) -> None:
+        """Let workers answer what they have, and wait for their end."""
+        self._listener.close()
+        for worker in self._workers:
+            self._close(worker)
+            os.kill(worker.pid, signal.SIGTERM)
+        deadline = time.monotonic() + DRAIN + 2
+        running = {worker.pid for worker in self._workers}
+        while running:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            running.discard(pid)
+            if not pid and self._selector.select(deadline - time.monotonic()):
+                wake.recv(4096)
+            elif not pid:
+                for late in running:
+                    os.kill(late, signal.SIGKILL)
+                deadline += DRAIN
+        log("stopped", exit_code=self._exit)
+
+
+def _work(
+    settings: Settings, listener: socket.socket, channel: Channel, others: list[Channel]
+) -> None:
+    """Be a worker; never returns."""
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        for other in others:
+            other.close()
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+        asyncio.run(_run(settings, listener, channel))
+        code = 0
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+async def _run(settings: Settings, listener: socket.socket, channel: Channel) -> None:
+    await Worker(settings, listener, channel).run()

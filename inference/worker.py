@@ -1,0 +1,144 @@
+"""One serving process: holds models, answers requests, and does what the supervisor says."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from inference.answers import load_answerer
+from inference.app import Application, LoadedModel
+from inference.control import Ask, Do, Done, Told
+from inference.log import log
+from music_country.errors import BundleError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from inference.control import Channel
+    from inference.settings import Settings
+
+KEEP_ALIVE = 75  # seconds
+DRAIN = 25  # seconds; SageMaker kills a container 30 seconds after SIGTERM
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, saying when it accepts connections."""
+
+    on_started: Callable[[], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.on_started()
+
+
+class Worker:
+    """A worker and its models.
+
+    Parameters
+    ----------
+    settings
+        The server's.
+    listener
+        The socket that all workers accept from.
+    channel
+        To the supervisor.
+    """
+
+    def __init__(self, settings: Settings, listener: socket.socket, channel: Channel) -> None:
+        self.models: dict[str, LoadedModel] = {}
+        self._settings = settings
+        self._listener = listener
+        self._channel = channel
+        self._tasks: asyncio.Queue[Do | None] = asyncio.Queue()
+        self._asked: dict[int, asyncio.Future[tuple[int, str]]] = {}
+        self._numbers = itertools.count()
+
+    async def load(self, name: str, url: str) -> tuple[int, str]:
+        """Have all workers load a model; return an HTTP status and a sentence."""
+        return await self._ask(Ask(ask=next(self._numbers), verb="load", name=name, url=url))
+
+    async def unload(self, name: str) -> tuple[int, str]:
+        """Have all workers unload a model; return an HTTP status and a sentence."""
+        return await self._ask(Ask(ask=next(self._numbers), verb="unload", name=name))
+
+    async def _ask(self, message: Ask) -> tuple[int, str]:
+        answer: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+        self._asked[message.ask] = answer
+        self._channel.send(message)
+        return await answer
+
+    async def run(self) -> None:
+        """Work until told to stop (SIGTERM) or the supervisor is gone."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._channel.fileno(), self._receive)
+        server: asyncio.Task[None] | None = None
+        config = uvicorn.Config(
+            Application(self, self._settings),  # type: ignore[arg-type]
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=DRAIN,
+        )
+        uvicorn_server = _Server(config)
+        while True:
+            task = await self._tasks.get()
+            if task is None:
+                uvicorn_server.should_exit = True
+                break
+            if task.verb == "serve":
+                uvicorn_server.on_started = functools.partial(
+                    self._channel.send, Done(task=task.task)
+                )
+                server = asyncio.create_task(uvicorn_server.serve(sockets=[self._listener]))
+                server.add_done_callback(lambda _: self._tasks.put_nowait(None))
+            else:
+                self._channel.send(await self._do(task))
+        if server is not None:
+            await server
+
+    def _receive(self) -> None:
+        message = self._channel.receive()
+        if message is None:
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            self._tasks.put_nowait(None)
+        elif isinstance(message, Do):
+            self._tasks.put_nowait(message)
+        elif isinstance(message, Told):
+            answer = self._asked.pop(message.ask)
+            if not answer.done():
+                answer.set_result((message.status, message.message))
+
+    async def _do(self, task: Do) -> Done:
+        if task.verb == "unload":
+            # Requests in flight hold on to the model; it is freed with the last of them.
+            self.models.pop(task.name, None)
+            return Done(task=task.task)
+        started = time.perf_counter()
+        try:
+            answerer = await asyncio.to_thread(load_answerer, Path(task.url), verify=task.verify)
+        except BundleError as error:
+            return Done(task=task.task, status=500, message=str(error))
+        except MemoryError:
+            return Done(task=task.task, status=507, message="not enough memory to load the model")
+        except Exception as error:  # an archive is not to be trusted either
+            return Done(task=task.task, status=500, message=f"loading failed: {error!r}")
+        self.models[task.name] = LoadedModel(task.url, answerer)
+        log(
+            "model loaded",
+            model=task.name,
+            version=answerer.bundle.version,
+            seconds=round(time.perf_counter() - started, 3),
+        )
+        return Done(task=task.task)

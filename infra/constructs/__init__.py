@@ -1,0 +1,1 @@
+"""Shapes that more than one stack builds."""

@@ -1,0 +1,494 @@
+"""The states of the training state machine: read, train, assemble, judge, register, publish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from infra.constructs.permissions import RUNS
+from infra.constructs.training_job import Channel, TrainingJob, TrainingRuntime, TrainingTask
+from music_country.resources import ENDPOINT, FEATURES, MANIFEST, REPORTS, TRAINING
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_iam as iam
+    from aws_cdk import aws_lambda as lambda_
+    from aws_cdk import aws_sns as sns
+
+    from infra.base_stack import BaseStack
+
+_EXCEPTIONS = {
+    "s3": "S3.S3Exception",
+    "ssm": "Ssm.SsmException",
+    "sagemaker": "SageMaker.SageMakerException",
+    "sns": "Sns.SnsException",
+}
+"""What Step Functions calls a failure of a service that has no name of its own."""
+_MODEL_ARCHIVE = "output/model.tar.gz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingParts:
+    """What the states work with, beside the buckets and names of their stack.
+
+    Parameters
+    ----------
+    runtime
+        What all training jobs run on.
+    train_role, assemble_role
+        What the jobs that train, and the one that assembles, may do.
+    evaluation
+        The function that publishes a report and tells the gate's decision.
+    notices
+        The topic that hears why an execution failed.
+    """
+
+    runtime: TrainingRuntime
+    train_role: iam.IRole
+    assemble_role: iam.IRole
+    evaluation: lambda_.IFunction
+    notices: sns.ITopic
+
+
+class TrainingStates(Construct):
+    """The definition; an execution's input is ``{"features_run": <run>}``.
+
+    Its output is what `Published` and `Refused` say: version, decision, reasons, metrics.
+    """
+
+    def __init__(self, scope: BaseStack, construct_id: str, *, parts: TrainingParts) -> None:
+        super().__init__(scope, construct_id)
+        self._stack = scope
+        self._parts = parts
+        self.definition = self._build_definition()
+
+    @property
+    def wildcards(self) -> dict[str, str]:
+        """The resources with a wildcard that the states use, each with the reason for it."""
+        return {
+            self._stack.data_bucket.arn_for_objects(f"{FEATURES}*"): RUNS,
+            self._stack.models_bucket.arn_for_objects(f"{ENDPOINT}*"): RUNS,
+            self._model_packages: RUNS,
+            f"{self._parts.evaluation.function_arn}:*": (
+                "CDK allows the versions of the one function too"
+            ),
+        }
+
+    def _build_definition(self) -> sfn.IChainable:
+        read_features = self._build_read_features()
+        read_champion = self._build_read_champion()
+        train = self._build_train_all()
+        assemble = self._build_assemble()
+        evaluate = self._build_read_evaluation()
+        register = self._build_register()
+        record = self._build_record_decision()
+        publish = self._build_publish()
+        promote = self._build_promote()
+        failure = self._build_failure()
+        for state in (
+            read_features,
+            read_champion,
+            train,
+            assemble,
+            evaluate,
+            register,
+            record,
+            publish,
+            promote,
+        ):
+            state.add_catch(failure, errors=["States.ALL"], result_path="$.error")
+        decide = (
+            sfn.Choice(self, "Decide")
+            .when(
+                sfn.Condition.string_equals("$.evaluation.decision", "Approved"),
+                publish.next(promote).next(self._build_done("Published", published=True)),
+            )
+            .otherwise(self._build_done("Refused", published=False))
+        )
+        return (
+            self._build_begin()
+            .next(read_features)
+            .next(self._build_keep_regions())
+            .next(read_champion)
+            .next(train)
+            .next(assemble)
+            .next(evaluate)
+            .next(register)
+            .next(record)
+            .next(decide)
+        )
+
+    def _build_begin(self) -> sfn.Pass:
+        """Give the execution the id that its jobs and prefixes carry."""
+        return sfn.Pass(
+            self,
+            "Begin",
+            parameters={
+                "features_run.$": "$.features_run",
+                "run.$": "States.Hash($$.Execution.Id, 'MD5')",
+            },
+        )
+
+    def _build_read_features(self) -> tasks.CallAwsService:
+        bucket = self._stack.data_bucket
+        return self._call(
+            "ReadFeatures",
+            service="s3",
+            action="getObject",
+            parameters={
+                "Bucket": bucket.bucket_name,
+                "Key": sfn.JsonPath.format(
+                    f"{FEATURES}{{}}/{MANIFEST}", sfn.JsonPath.string_at("$.features_run")
+                ),
+            },
+            iam_resources=[bucket.arn_for_objects(f"{FEATURES}*")],
+            result_selector={"manifest.$": "States.StringToJson($.Body)"},
+            result_path="$.features",
+        )
+
+    def _build_keep_regions(self) -> sfn.Pass:
+        return sfn.Pass(
+            self,
+            "KeepRegions",
+            parameters={
+                "features_run.$": "$.features_run",
+                "run.$": "$.run",
+                "regions.$": "$.features.manifest.regions",
+            },
+        )
+
+    def _build_read_champion(self) -> tasks.CallAwsService:
+        return self._call(
+            "ReadChampion",
+            service="ssm",
+            action="getParameter",
+            parameters={"Name": self._stack.names.champion_parameter},
+            iam_resources=[self._stack.champion_arn],
+            result_selector={"version.$": "$.Parameter.Value"},
+            result_path="$.champion",
+        )
+
+    def _build_train_all(self) -> sfn.Parallel:
+        """Train the region model, the flat one and one model per region side by side.
+
+        The result is a flat list of ``{"name": <training job>, "model": <model>}``.
+        """
+        countries = sfn.Map(
+            self,
+            "Countries",
+            items_path="$.regions",
+            item_selector={
+                "features_run.$": "$.features_run",
+                "run.$": "$.run",
+                "slug.$": "$$.Map.Item.Value.slug",
+            },
+            max_concurrency=self._parts.runtime.settings.max_concurrent_country_jobs,
+        ).item_processor(self._build_country())
+        return sfn.Parallel(
+            self,
+            "TrainModels",
+            result_selector={"jobs.$": "$..job"},
+            result_path="$.trained",
+        ).branch(self._build_single("region"), countries, self._build_single("flat"))
+
+    def _build_single(self, task: str) -> TrainingJob:
+        hosts = self._parts.runtime.settings.instance_count
+        return self._job(
+            TrainingTask(
+                name=task,
+                identity={"model": task, "slug": task},
+                channels={
+                    "train": self._features("listeners/split=train/", sharded=hosts > 1),
+                    "validation": self._features("listeners/split=validation/"),
+                    "features": self._features(MANIFEST),
+                },
+                instance_type=self._parts.runtime.settings.instance_type,
+                instance_count=hosts,
+                role=self._parts.train_role,
+            )
+        )
+
+    def _build_country(self) -> TrainingJob:
+        return self._job(
+            TrainingTask(
+                name="country",
+                identity={"model.$": "States.Format('country-{}', $.slug)", "slug.$": "$.slug"},
+                channels={
+                    "train": self._features("listeners/split=train/region={}/", "$.slug"),
+                    "validation": self._features("listeners/split=validation/region={}/", "$.slug"),
+                    "features": self._features(MANIFEST),
+                },
+                instance_type=self._parts.runtime.settings.country_instance_type,
+                role=self._parts.train_role,
+                hyperparameters={"region.$": "$.slug"},
+            )
+        )
+
+    def _build_assemble(self) -> sfn.Parallel:
+        """Evaluate, judge and bundle; a branch of its own, so that one catch covers its states."""
+        models = self._stack.models_bucket
+        assemble = self._job(
+            TrainingTask(
+                name="assemble",
+                identity={"model": "assemble", "slug": "assemble"},
+                channels={
+                    "features": self._features(MANIFEST),
+                    "artists": self._features("artists/"),
+                    "train": self._features("listeners/split=train/"),
+                    "validation": self._features("listeners/split=validation/"),
+                    "test": self._features("listeners/split=test/"),
+                    "plays": self._features("plays/split=test/"),
+                    "models": Channel(models, f"{TRAINING}{{}}/", ("$.run",)),
+                    "champion": Channel(
+                        models, f"{ENDPOINT}{{}}/hierarchy.tar.gz", ("$.champion.version",)
+                    ),
+                },
+                instance_type=self._parts.runtime.settings.instance_type,
+                role=self._parts.assemble_role,
+            )
+        )
+        return sfn.Parallel(
+            self,
+            "Assemble",
+            result_selector={"job.$": "$[0].job.name"},
+            result_path="$.assembled",
+        ).branch(assemble)
+
+    def _build_read_evaluation(self) -> tasks.LambdaInvoke:
+        return tasks.LambdaInvoke(
+            self,
+            "ReadEvaluation",
+            lambda_function=self._parts.evaluation,
+            payload=sfn.TaskInput.from_object(
+                {
+                    "run": sfn.JsonPath.string_at("$.run"),
+                    "job": sfn.JsonPath.string_at("$.assembled.job"),
+                    "features_run": sfn.JsonPath.string_at("$.features_run"),
+                }
+            ),
+            payload_response_only=True,
+            result_path="$.evaluation",
+            retry_on_service_exceptions=True,
+        )
+
+    def _build_register(self) -> tasks.CallAwsService:
+        models = self._stack.models_bucket.bucket_name
+        archive = f"s3://{models}/{TRAINING}{{}}/{{}}/{_MODEL_ARCHIVE}"
+        return self._call(
+            "RegisterBundle",
+            service="sagemaker",
+            action="createModelPackage",
+            parameters={
+                "ModelPackageGroupName": self._stack.names.model_package_group,
+                "ModelPackageDescription": sfn.JsonPath.format(
+                    "Bundle {} of features run {}",
+                    sfn.JsonPath.string_at("$.evaluation.version"),
+                    sfn.JsonPath.string_at("$.features_run"),
+                ),
+                "ModelApprovalStatus": "PendingManualApproval",
+                "InferenceSpecification": {
+                    "Containers": [
+                        {
+                            "Image": self._parts.runtime.image_uri,
+                            "ModelDataUrl": sfn.JsonPath.format(
+                                archive,
+                                sfn.JsonPath.string_at("$.run"),
+                                sfn.JsonPath.string_at("$.assembled.job"),
+                            ),
+                        }
+                    ],
+                    "SupportedContentTypes": ["application/json"],
+                    "SupportedResponseMIMETypes": ["application/json"],
+                },
+                "ModelMetrics": {
+                    "ModelQuality": {
+                        "Statistics": {
+                            "ContentType": "application/json",
+                            "S3Uri": sfn.JsonPath.format(
+                                f"s3://{models}/{REPORTS}{{}}/evaluation.json",
+                                sfn.JsonPath.string_at("$.evaluation.version"),
+                            ),
+                        }
+                    }
+                },
+            },
+            iam_resources=[self._model_package_group, self._model_packages],
+            result_selector={"arn.$": "$.ModelPackageArn"},
+            result_path="$.package",
+        )
+
+    def _build_record_decision(self) -> tasks.CallAwsService:
+        """Set the package's status, metrics and reasons; for these only an update has a field."""
+        return self._call(
+            "RecordDecision",
+            service="sagemaker",
+            action="updateModelPackage",
+            parameters={
+                "ModelPackageArn": sfn.JsonPath.string_at("$.package.arn"),
+                "ModelApprovalStatus": sfn.JsonPath.string_at("$.evaluation.decision"),
+                "ApprovalDescription": sfn.JsonPath.string_at("$.evaluation.description"),
+                "CustomerMetadataProperties": sfn.JsonPath.object_at("$.evaluation.metadata"),
+            },
+            iam_resources=[self._model_packages],
+            result_path=sfn.JsonPath.DISCARD,
+        )
+
+    def _build_publish(self) -> sfn.Parallel:
+        """Copy every archive under the endpoint's prefix; the bundle last, as readers look for it.
+
+        The keys carry the bundle's version, which is a hash of its content: what is loaded from
+        them stays true.
+        """
+        each = sfn.Map(
+            self,
+            "PublishModels",
+            items_path="$.trained.jobs",
+            item_selector={
+                "run.$": "$.run",
+                "version.$": "$.evaluation.version",
+                "job.$": "$$.Map.Item.Value.name",
+                "model.$": "$$.Map.Item.Value.model",
+            },
+            max_concurrency=8,
+            result_path=sfn.JsonPath.DISCARD,
+        ).item_processor(
+            self._copy("PublishModel", version="$.version", job="$.job", model="$.model")
+        )
+        bundle = self._copy("PublishBundle", version="$.evaluation.version", job="$.assembled.job")
+        return sfn.Parallel(self, "Publish", result_path=sfn.JsonPath.DISCARD).branch(
+            each.next(bundle)
+        )
+
+    def _build_promote(self) -> tasks.CallAwsService:
+        return self._call(
+            "PromoteChampion",
+            service="ssm",
+            action="putParameter",
+            parameters={
+                "Name": self._stack.names.champion_parameter,
+                "Value": sfn.JsonPath.string_at("$.evaluation.version"),
+                "Type": "String",
+                "Overwrite": True,
+            },
+            iam_resources=[self._stack.champion_arn],
+            result_path=sfn.JsonPath.DISCARD,
+        )
+
+    def _build_done(self, state: str, *, published: bool) -> sfn.Pass:
+        return sfn.Pass(
+            self,
+            state,
+            parameters={
+                "run.$": "$.run",
+                "features_run.$": "$.features_run",
+                "bundle_version.$": "$.evaluation.version",
+                "previous_champion.$": "$.champion.version",
+                "decision.$": "$.evaluation.decision",
+                "reasons.$": "$.evaluation.reasons",
+                "metrics.$": "$.evaluation.metrics",
+                "synthetic.$": "$.evaluation.synthetic",
+                "model_package.$": "$.package.arn",
+                "published": published,
+            },
+        )
+
+    def _build_failure(self) -> sfn.IChainable:
+        """Tell the topic why, then fail with the same cause.
+
+        The error's own name is in the notice: a Fail state must not take one of 'States.'.
+        """
+        notify = self._call(
+            "NotifyFailure",
+            service="sns",
+            action="publish",
+            parameters={
+                "TopicArn": self._parts.notices.topic_arn,
+                "Subject": f"Training failed in {self._stack.settings.environment}",
+                "Message": sfn.JsonPath.format(
+                    "{}\n{}\n{}",
+                    sfn.JsonPath.string_at("$$.Execution.Id"),
+                    sfn.JsonPath.string_at("$.error.Error"),
+                    sfn.JsonPath.string_at("$.error.Cause"),
+                ),
+            },
+            iam_resources=[self._parts.notices.topic_arn],
+            result_path=sfn.JsonPath.DISCARD,
+        )
+        failed = sfn.Fail(self, "Failed", error="TrainingFailed", cause_path="$.error.Cause")
+        notify.add_catch(failed, errors=["States.ALL"], result_path="$.notice")
+        return notify.next(failed)
+
+    @property
+    def _model_package_group(self) -> str:
+        return self._stack.format_arn(
+            service="sagemaker",
+            resource="model-package-group",
+            resource_name=self._stack.names.model_package_group,
+        )
+
+    @property
+    def _model_packages(self) -> str:
+        return self._stack.format_arn(
+            service="sagemaker",
+            resource="model-package",
+            resource_name=f"{self._stack.names.model_package_group}/*",
+        )
+
+    def _features(self, prefix: str, *fields: str, sharded: bool = False) -> Channel:
+        """Return the channel of a prefix of the features run."""
+        return Channel(
+            self._stack.data_bucket,
+            f"{FEATURES}{{}}/{prefix}",
+            ("$.features_run", *fields),
+            sharded=sharded,
+        )
+
+    def _job(self, task: TrainingTask) -> TrainingJob:
+        title = f"{task.name.capitalize()}Job"
+        return TrainingJob(self, title, task=task, runtime=self._parts.runtime)
+
+    def _copy(
+        self, state: str, *, version: str, job: str, model: str = "hierarchy"
+    ) -> tasks.CallAwsService:
+        bucket = self._stack.models_bucket.bucket_name
+        version_at = sfn.JsonPath.string_at(version)
+        target = (
+            sfn.JsonPath.format(
+                f"{ENDPOINT}{{}}/{{}}.tar.gz", version_at, sfn.JsonPath.string_at(model)
+            )
+            if model.startswith("$")
+            else sfn.JsonPath.format(f"{ENDPOINT}{{}}/{model}.tar.gz", version_at)
+        )
+        return self._call(
+            state,
+            service="s3",
+            action="copyObject",
+            parameters={
+                "Bucket": bucket,
+                "Key": target,
+                "CopySource": sfn.JsonPath.format(
+                    f"{bucket}/{TRAINING}{{}}/{{}}/{_MODEL_ARCHIVE}",
+                    sfn.JsonPath.string_at("$.run"),
+                    sfn.JsonPath.string_at(job),
+                ),
+            },
+            iam_action="s3:PutObject",
+            iam_resources=[self._stack.models_bucket.arn_for_objects(f"{ENDPOINT}*")],
+            result_path=sfn.JsonPath.DISCARD,
+        )
+
+    def _call(self, state: str, **request: Any) -> tasks.CallAwsService:
+        """Call an AWS API with CDK's own properties, and again when the service was at fault."""
+        call = tasks.CallAwsService(self, state, **request)
+        call.add_retry(
+            errors=[_EXCEPTIONS[request["service"]]],
+            interval=cdk.Duration.seconds(2),
+            max_attempts=4,
+            backoff_rate=2,
+            jitter_strategy=sfn.JitterType.FULL,
+        )
+        return call

@@ -1,0 +1,182 @@
+"""The settings of each environment, validated before anything is synthesised.
+
+What an environment chooses stands in ``environments.toml`` beside this file; what it leaves out has
+the default given here.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from music_country.errors import MusicCountryError
+from music_country.resources import ENVIRONMENT
+
+ENVIRONMENTS_FILE = Path(__file__).with_name("environments.toml")
+
+InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
+"""A SageMaker instance type, such as ``ml.m5.large``."""
+
+RetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827]
+"""What CloudWatch Logs accepts."""
+
+
+class SettingsError(MusicCountryError):
+    """A setting is missing, unknown or wrong: names the file, the environment and the field."""
+
+
+class _Section(BaseModel):
+    """A frozen group of settings that refuses names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FeaturesSettings(_Section):
+    """The Glue jobs and what starts them."""
+
+    worker_type: Literal["G.1X", "G.2X", "G.4X", "G.8X"] = "G.1X"
+    max_workers: int = Field(default=4, ge=2, le=299)
+    """Upper bound; Glue's autoscaling chooses how many of them run."""
+    timeout_minutes: int = Field(default=120, ge=5, le=2880)
+    max_retries: int = Field(default=0, ge=0, le=3)
+    schedule: str | None = Field(default=None, pattern=r"^(cron|rate)\(.+\)$")
+    """An EventBridge schedule on which the workflow starts, beside the arrival of raw data."""
+
+
+class TrainingSettings(_Section):
+    """The training jobs of the state machine."""
+
+    instance_type: InstanceType = "ml.m5.2xlarge"
+    instance_count: int = Field(default=1, ge=1, le=20)
+    """Hosts that train the region and the flat model together, each on its share of the files."""
+    country_instance_type: InstanceType = "ml.m5.xlarge"
+    volume_gb: int = Field(default=50, ge=10, le=16384)
+    max_runtime_minutes: int = Field(default=240, ge=5, le=28 * 24 * 60)
+    max_concurrent_country_jobs: int = Field(default=4, ge=1, le=40)
+    capacity_wait_seconds: int = Field(default=120, ge=1, le=3600)
+    """How long to wait before a job that got no capacity or quota is tried again."""
+    spot: bool = False
+    """Train on spot capacity, with a checkpoint folder in the models bucket."""
+    spot_wait_minutes: int = Field(default=120, ge=0, le=28 * 24 * 60)
+    """How long beyond the running time a spot job may wait for capacity."""
+
+
+class ServingSettings(_Section):
+    """The multi-model endpoint."""
+
+    instance_type: InstanceType = "ml.m5.large"
+    min_instances: int = Field(default=1, ge=1, le=100)
+    max_instances: int = Field(default=2, ge=1, le=100)
+    invocations_per_instance: int = Field(default=30_000, ge=1)
+    """Invocations a minute and instance at which another instance is started."""
+    capture_percent: int = Field(default=0, ge=0, le=100)
+    """Share of requests that are kept with their answers; 0 keeps none."""
+    latency_alarm_ms: int = Field(default=200, ge=1)
+    """p99 of model latency above which a deployment is rolled back."""
+
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> ServingSettings:
+        if self.max_instances < self.min_instances:
+            raise ValueError(
+                f"max_instances ({self.max_instances}) is below "
+                f"min_instances ({self.min_instances})"
+            )
+        return self
+
+
+class JwtSettings(_Section):
+    """Who may call the API with a JSON web token."""
+
+    issuer: str = Field(pattern=r"^https://.+")
+    audience: tuple[str, ...] = Field(min_length=1)
+    page_client: str | None = None
+    """Client id by which the issuer knows the page to ask in; without it no page is hosted."""
+    page_sign_in: tuple[Annotated[str, Field(pattern=r"^https://[^/\s;,]+$")], ...] = ()
+    """Origins of the issuer's token endpoint where it is not at the issuer's own, as Cognito's."""
+
+
+class ApiSettings(_Section):
+    """The HTTP API in front of the endpoint. Without `jwt`, callers sign with IAM."""
+
+    jwt: JwtSettings | None = None
+    requests_per_second: int = Field(default=50, ge=1, le=10_000)
+    burst: int = Field(default=100, ge=1, le=5_000)
+
+
+class Settings(_Section):
+    """Everything that one environment chooses."""
+
+    environment: str = Field(pattern=f"^{ENVIRONMENT.pattern}$")
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    image_uri: str | None = Field(
+        default=None,
+        pattern=r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+[:@].+$",
+    )
+    """An image in ECR for training and serving; without it CDK builds the Dockerfile."""
+    base_image: str = Field(default="python:3.11-slim-bookworm", pattern=r"^[^\s:@]+[:@][^\s]+$")
+    """What the Dockerfile builds on; needs a tag or a digest."""
+    vpc: bool = False
+    """Run training and serving in a VPC without a way to the internet."""
+    wheels: bool = True
+    """Deliver the Glue jobs' wheels from ``build/wheels``, which ``make wheels`` fills."""
+    delete_data: bool = False
+    """Delete buckets, key and logs with their stack; needs the flag ``allow_data_deletion`` too."""
+    termination_protection: bool = False
+    log_retention_days: RetentionDays = 90
+    old_version_days: int = Field(default=90, ge=1)
+    """How long objects that were overwritten or deleted are kept."""
+    alarm_email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+    budget_usd: int = Field(default=200, ge=1)
+    """Monthly; an alarm is sent at 80%."""
+    features: FeaturesSettings = FeaturesSettings()
+    training: TrainingSettings = TrainingSettings()
+    serving: ServingSettings = ServingSettings()
+    api: ApiSettings = ApiSettings()
+
+    @model_validator(mode="after")
+    def _production_is_resilient(self) -> Settings:
+        if self.environment == "prod" and self.serving.min_instances < 2:
+            raise ValueError("serving.min_instances must be 2 or more in prod")
+        return self
+
+
+def load_settings(environment: str, *, file: Path = ENVIRONMENTS_FILE) -> Settings:
+    """Read and validate the settings of an environment.
+
+    Parameters
+    ----------
+    environment
+        A table of the file, for example ``dev``.
+    file
+        TOML, one table per environment.
+
+    Raises
+    ------
+    SettingsError
+        The file or environment does not exist, or a field is wrong; names the field and reason.
+    """
+    try:
+        document: dict[str, Any] = tomllib.loads(file.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file.name} cannot be read: {error}") from error
+    if environment not in document:
+        raise SettingsError(
+            f"{file.name} has no environment '{environment}'; it has {', '.join(document)}. "
+            "Choose one with -c env=NAME"
+        )
+    try:
+        return Settings(environment=environment, **document[environment])
+    except ValidationError as error:
+        reasons = "; ".join(_reason(detail) for detail in error.errors())
+        raise SettingsError(f"{file.name} [{environment}] {reasons}") from error
+
+
+def _reason(detail: Any) -> str:
+    """Say in words what pydantic found."""
+    field = ".".join(map(str, detail["loc"])) or "the environment"
+    message = detail["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(detail["input"], dict | BaseModel) else f", got {detail['input']!r}"
+    return f"{field}: {message}{given}"

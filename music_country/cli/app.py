@@ -1,0 +1,94 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from music_country.cli import answers, emulator, models, owner, pipeline, steps
+from music_country.cli.console import err
+from music_country.cli.target import Target
+from music_country.errors import MusicCountryError
+
+GLOBAL_FLAGS = ("--local", "--json")
+GLOBAL_OPTIONS = ("--profile", "--env", "--region", "--state")
+
+
+class Commands(TyperGroup):
+    """Commands whose common options may stand anywhere, and whose errors are one sentence."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Move the common options before the command."""
+        common: list[str] = []
+        rest: list[str] = []
+        words = iter(args)
+        for word in words:
+            if word == "--":
+                rest += [word, *words]
+            elif word in GLOBAL_FLAGS or word.partition("=")[0] in GLOBAL_OPTIONS:
+                common.append(word)
+                if word in GLOBAL_OPTIONS:
+                    common += [value for value in [next(words, None)] if value is not None]
+            else:
+                rest.append(word)
+        return super().parse_args(ctx, common + rest)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error that the project raised on purpose is printed, exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except MusicCountryError as error:
+            err().print("Error:", str(error), style="red", markup=False, soft_wrap=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="music-country",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Which country a listener is from, judged only by the artists they play.",
+    epilog="The options above may stand before or after the command. Without --profile every "
+    "command talks to the emulator on this machine, never to AWS.",
+)
+
+
+@app.callback()
+def _common(  # noqa: PLR0913 - the options of a command line
+    context: typer.Context,
+    *,
+    local: Annotated[bool, typer.Option("--local", help="The emulator (the default).")] = False,
+    profile: Annotated[str | None, typer.Option(help="AWS, with this profile.")] = None,
+    env: Annotated[str | None, typer.Option(help="The environment on AWS.")] = None,
+    region: Annotated[str | None, typer.Option(help="Instead of the profile's region.")] = None,
+    state: Annotated[Path | None, typer.Option(help="The emulator's state folder.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Answer for machines.")] = False,
+) -> None:
+    if local and profile:
+        raise typer.BadParameter("--local and --profile exclude each other")
+    if not profile and (env or region):
+        raise typer.BadParameter("--env and --region belong to AWS: name a --profile too")
+    context.obj = Target(profile=profile, environment=env, region=region, state=state, as_json=json)
+
+
+for command in (
+    pipeline.run,
+    emulator.up,
+    emulator.down,
+    emulator.status,
+    answers.invoke,
+    answers.score,
+    answers.report,
+    steps.logs,
+    owner.deploy,
+    owner.cost,
+):
+    app.command()(command)
+app.add_typer(steps.data, name="data")
+app.add_typer(steps.features, name="features")
+app.add_typer(steps.train, name="train")
+app.add_typer(models.app, name="models")

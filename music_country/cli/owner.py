@@ -1,0 +1,76 @@
+"""Commands of who pays: deploy, cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer  # noqa: TC002 - typer reads the annotations
+
+from music_country.cdk import Cdk, project_root
+from music_country.cli.console import say, say_json, say_table
+from music_country.cli.emulator import up
+from music_country.cli.target import Target
+from music_country.connection import explained
+from music_country.errors import ResourceError
+from music_country.resources import COST_TAG
+
+if TYPE_CHECKING:
+    from music_country.connection import Connection
+
+
+def deploy(context: typer.Context) -> None:
+    """Deploy the CDK app: to the emulator, or to AWS with --profile and --env."""
+    target = Target.of(context)
+    if not target.is_aws:
+        up(context)
+        return
+    connection = target.connect()
+    names = connection.names
+    Cdk(
+        project=project_root(),
+        environment=connection.environment,
+        log=None,
+        variables={"AWS_REGION": names.region, "AWS_PROFILE": str(target.profile)},
+    )("deploy", "--all", "--profile", str(target.profile))
+    say(f"Environment {connection.environment} is deployed in account {names.account}.")
+
+
+def cost(
+    context: typer.Context,
+    *,
+    days: Annotated[int, typer.Option(help="How many, up to today.", min=1, max=365)] = 30,
+) -> None:
+    """Show what the environment cost on AWS, by service."""
+    target = Target.of(context)
+    if not target.is_aws:
+        raise ResourceError("the emulator costs nothing; name an AWS profile with --profile")
+    connection = target.connect()
+    today = datetime.now(UTC).date()
+    by_service = _cost_by_service(connection, today - timedelta(days=days), today)
+    if target.as_json:
+        say_json({"days": days, "usd": by_service})
+        return
+    say_table(
+        f"USD in the last {days} days, environment {connection.environment}",
+        ["Service", "USD "],
+        [(service, f"{usd:.2f}") for service, usd in by_service.items()]
+        + [("Total", f"{sum(by_service.values()):.2f}")],
+    )
+
+
+def _cost_by_service(connection: Connection, start: date, end: date) -> dict[str, float]:
+    with explained("asking the Cost Explorer"):
+        answer = connection.cost_explorer.get_cost_and_usage(
+            TimePeriod={"Start": start.isoformat(), "End": end.isoformat()},
+            Granularity="DAILY",
+            Metrics=["UnblendedCost"],
+            GroupBy=[{"Type": "DIMENSION", "Key": "SERVICE"}],
+            Filter={"Tags": {"Key": COST_TAG, "Values": [connection.names.prefix]}},
+        )
+    usd: dict[str, float] = {}
+    for day in answer["ResultsByTime"]:
+        for group in day["Groups"]:
+            amount = float(group["Metrics"]["UnblendedCost"]["Amount"])
+            usd[group["Keys"][0]] = usd.get(group["Keys"][0], 0.0) + amount
+    return dict(sorted(usd.items(), key=lambda item: -item[1]))

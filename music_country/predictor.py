@@ -1,0 +1,243 @@
+"""Asking a bundle's models: trees evaluated by LightGBM, probabilities by `music_country.chain`.
+
+The endpoint, the batch-scoring job and the evaluation of a champion all answer through here, so
+that they cannot answer differently. One listener goes through LightGBM's fast single-row C API,
+many through its batch prediction, always on the caller's thread; both give the same answer to the
+last bit.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from music_country.chain import Chain, FloatArray, TopK, log_probabilities
+from music_country.errors import BundleError, LayoutError
+
+if TYPE_CHECKING:
+    from music_country.bundle import Bundle, Hierarchy
+    from music_country.model_spec import ModelSpec
+
+Features = npt.NDArray[np.float32]
+
+_LIB = lightgbm.basic._LIB  # type: ignore[attr-defined]
+_RAW_SCORE = 1  # C_API_PREDICT_RAW_SCORE
+_CONTRIBUTIONS = 3  # C_API_PREDICT_CONTRIB
+_FLOAT32 = 0  # C_API_DTYPE_FLOAT32
+_PARAMETERS = b"num_threads=1"
+
+
+def _check(status: int) -> None:
+    if status:
+        _LIB.LGBM_GetLastError.restype = ctypes.c_char_p
+        raise BundleError(f"LightGBM: {_LIB.LGBM_GetLastError().decode('utf-8', 'replace')}")
+
+
+class Model:
+    """One model of an archive, ready to predict.
+
+    Parameters
+    ----------
+    spec
+        Its classes, inputs and calibration.
+    booster
+        Its trees; None for a model without.
+    """
+
+    def __init__(self, spec: ModelSpec, booster: lightgbm.Booster | None) -> None:
+        self.spec = spec
+        self.booster = booster
+        self.columns = np.array(spec.columns, dtype=np.intp)
+        if booster is not None:
+            self._row = np.zeros(len(self.columns), dtype=np.float32)
+            self._scores = np.zeros(len(spec.classes))
+            self._lock = threading.Lock()
+            self._prepare(booster)
+
+    def _prepare(self, booster: lightgbm.Booster) -> None:
+        """Bind the fast single-row function to this model's buffers."""
+        config = ctypes.c_void_p()
+        _check(
+            _LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
+                booster._handle,
+                ctypes.c_int(_RAW_SCORE),
+                ctypes.c_int(0),
+                ctypes.c_int(-1),
+                ctypes.c_int(_FLOAT32),
+                ctypes.c_int32(len(self.columns)),
+                ctypes.c_char_p(_PARAMETERS),
+                ctypes.byref(config),
+            )
+        )
+        self._config = config
+        self._length = ctypes.c_int64()
+        self._arguments = (
+            config,
+            self._row.ctypes.data_as(ctypes.c_void_p),
+            ctypes.byref(self._length),
+            self._scores.ctypes.data_as(ctypes.c_void_p),
+        )
+
+    def __del__(self) -> None:
+        config = getattr(self, "_config", None)
+        if config is not None:
+            _LIB.LGBM_FastConfigFree(config)
+
+    def raw_scores(self, features: Features) -> FloatArray | None:
+        """Return the trees' raw scores; None for a model without trees.
+
+        Parameters
+        ----------
+        features
+            Whole feature vectors, ``(n_listeners, layout width)`` or ``(layout width,)``.
+        """
+        if self.booster is None:
+            return None
+        if features.ndim == 1:
+            with self._lock:
+                np.take(features, self.columns, out=self._row, mode="clip")
+                _check(_LIB.LGBM_BoosterPredictForMatSingleRowFast(*self._arguments))
+                return self._scores.copy()
+        return self._predict(features, _RAW_SCORE, len(self.spec.classes))
+
+    def log_probabilities(self, features: Features) -> FloatArray:
+        """Return log P(class), ``(n_listeners, n_classes)`` or ``(n_classes,)``."""
+        return log_probabilities(self.spec, features, self.raw_scores(features))
+
+    def contributions(self, features: Features) -> FloatArray:
+        """Return what each feature adds to the trees' raw scores: exact Shapley values.
+
+        Parameters
+        ----------
+        features
+            One whole feature vector, ``(layout width,)``.
+
+        Returns
+        -------
+        array
+            ``(n_classes, n_columns + 1)``; the last is what the trees expect of anyone.
+        """
+        shape = len(self.spec.classes), len(self.columns) + 1
+        if self.booster is None:
+            return np.zeros(shape)
+        return self._predict(features[None, :], _CONTRIBUTIONS, shape[0] * shape[1]).reshape(shape)
+
+    def _predict(self, features: Features, kind: int, outputs: int) -> FloatArray:
+        assert self.booster is not None
+        rows = np.ascontiguousarray(np.take(features, self.columns, axis=1))
+        result = np.empty((len(rows), outputs))
+        length = ctypes.c_int64()
+        _check(
+            _LIB.LGBM_BoosterPredictForMat(
+                self.booster._handle,
+                rows.ctypes.data_as(ctypes.c_void_p),
+                ctypes.c_int(_FLOAT32),
+                ctypes.c_int32(rows.shape[0]),
+                ctypes.c_int32(rows.shape[1]),
+                ctypes.c_int(1),  # row-major
+                ctypes.c_int(kind),
+                ctypes.c_int(0),
+                ctypes.c_int(-1),
+                ctypes.c_char_p(_PARAMETERS),
+                ctypes.byref(length),
+                result.ctypes.data_as(ctypes.c_void_p),
+            )
+        )
+        return result
+
+
+class ChainPredictor:
+    """The chain of a hierarchy bundle, ready to predict; make it after forking.
+
+    Parameters
+    ----------
+    bundle
+        The bundle, of which all models are loaded now.
+    """
+
+    def __init__(self, bundle: Hierarchy) -> None:
+        self.bundle = bundle
+        self.width = bundle.layout.width
+        with ThreadPoolExecutor() as pool:
+            models = list(pool.map(lambda spec: load_model(bundle, spec), bundle.models))
+        self.region, self.country = models[0], models[1:]
+        self.chain = Chain.of(bundle.region, bundle.country, bundle.prior)
+
+    @cached_property
+    def prior(self) -> list[tuple[str, float]]:
+        """Country codes and their shares, most frequent first."""
+        return sorted(self.bundle.prior.items(), key=lambda pair: (-pair[1], pair[0]))
+
+    def log_regions(self, features: Features) -> FloatArray:
+        """Return log P(region), ``(n_listeners, n_regions)`` or ``(n_regions,)``.
+
+        Raises
+        ------
+        LayoutError
+            The features' width is not the layout's.
+        """
+        if features.shape[-1] != self.width:
+            raise LayoutError(
+                f"features have {features.shape[-1]} columns, "
+                f"but bundle {self.bundle.version} expects {self.width}"
+            )
+        return self.region.log_probabilities(features)
+
+    def top_k(self, features: Features, k: int, *, log_regions: FloatArray | None = None) -> TopK:
+        """Return the k likeliest countries of many listeners, exactly.
+
+        Parameters
+        ----------
+        features
+            ``(n_listeners, layout width)``.
+        k
+            How many.
+        log_regions
+            What `log_regions` gave, where the caller has it.
+        """
+        if log_regions is None:
+            log_regions = self.log_regions(features)
+        return self.chain.top_k(
+            log_regions, lambda r, rows: self.country[r].log_probabilities(features[rows]), k
+        )
+
+    def top_k_of_one(self, features: Features, log_regions: FloatArray, k: int) -> TopK:
+        """Return what `top_k` returns, for one listener, in a fraction of the time.
+
+        Parameters
+        ----------
+        features
+            ``(layout width,)``.
+        log_regions
+            ``(n_regions,)``.
+        k
+            How many.
+        """
+        best, visited = self.chain.top_k_of_one(
+            log_regions, lambda r: self.country[r].log_probabilities(features), k
+        )
+        return TopK(
+            np.array([[place for _, place in best]], dtype=np.intp),
+            np.exp(np.array([[value for value, _ in best]])),
+            np.array([visited], dtype=np.intp),
+        )
+
+    def log_joint(self, features: Features, *, log_regions: FloatArray | None = None) -> FloatArray:
+        """Return log P(country) of all countries, ``(n_listeners, n_countries)``."""
+        if log_regions is None:
+            log_regions = self.log_regions(features)
+        return self.chain.joint(
+            log_regions, lambda r, rows: self.country[r].log_probabilities(features[rows])
+        )
+
+
+def load_model(bundle: Bundle, spec: ModelSpec) -> Model:
+    """Load one of a bundle's models; errors as in `Bundle.booster`."""
+    return Model(spec, bundle.booster(spec))

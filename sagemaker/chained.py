@@ -1,0 +1,97 @@
+"""The chain's answers under any calibration, without asking the trees again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from fitting import country_task, region_task, uncalibrated
+
+from music_country.chain import Chain, log_probabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+    from calibration import Calibration
+    from fitting import Task
+
+    from music_country.model_spec import ModelSpec
+    from music_country.predictor import Model
+    from music_country.regions import RegionTable
+
+    FloatArray = npt.NDArray[np.float64]
+
+
+def chain_tasks(regions: RegionTable, train_counts: Mapping[str, int]) -> list[Task]:
+    """Return the region model's task and then each country model's, in the regions' order."""
+    countries = [country_task(region, train_counts) for region in regions.regions]
+    return [region_task(regions, train_counts), *countries]
+
+
+@dataclass(frozen=True)
+class ChainScores:
+    """What the models' trees say of some listeners.
+
+    Parameters
+    ----------
+    uncalibrated
+        The region model and then the country models, in the order of the regions.
+    tasks
+        Their tasks.
+    features
+        The listeners' features.
+    raw
+        The trees' raw scores of each model; None for one without trees.
+    """
+
+    uncalibrated: tuple[ModelSpec, ...]
+    tasks: tuple[Task, ...]
+    features: npt.NDArray[np.float32]
+    raw: tuple[FloatArray | None, ...]
+
+    @classmethod
+    def of(
+        cls, models: Sequence[Model], tasks: Sequence[Task], features: npt.NDArray[np.float32]
+    ) -> ChainScores:
+        """Ask the trees of models, whose own calibration is left out.
+
+        Parameters
+        ----------
+        models
+            The region model and then the country models.
+        tasks
+            Their tasks: `chain_tasks`.
+        features
+            ``(n_listeners, layout width)``.
+        """
+        return cls(
+            tuple(uncalibrated(model.spec) for model in models),
+            tuple(tasks),
+            features,
+            tuple(model.raw_scores(features) for model in models),
+        )
+
+    def specs(self, calibration: Calibration) -> list[ModelSpec]:
+        """Return the models, calibrated; the region model carries the chain's noise."""
+        region, *countries = (
+            calibration.of(spec, task.prior)
+            for spec, task in zip(self.uncalibrated, self.tasks, strict=True)
+        )
+        return [region, *(replace(spec, noise=0.0, prior=()) for spec in countries)]
+
+    def log_joint(self, calibration: Calibration) -> FloatArray:
+        """Return log P(country), ``(n_listeners, n_countries)``, region by region."""
+        region, *countries = self.specs(calibration)
+        total = self.tasks[0].counts.sum()
+        prior = {
+            country: float(count / total)
+            for task in self.tasks[1:]
+            for country, count in zip(task.classes, task.counts, strict=True)
+        }
+        chain = Chain.of(region, dict(zip(region.classes, countries, strict=True)), prior)
+        return chain.joint(
+            log_probabilities(region, self.features, self.raw[0]),
+            lambda r, _: log_probabilities(countries[r], self.features, self.raw[r + 1]),
+        )

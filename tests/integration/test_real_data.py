@@ -1,0 +1,57 @@
+"""The whole way on real listeners, where they are at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from music_country import store
+from music_country.cdk import project_root
+from music_country.cli.pipeline import STEPS, walk
+from music_country.cli.progress import Journey
+from music_country.raw_folder import check_folder
+
+if TYPE_CHECKING:
+    from music_country.client import CountryClient
+    from music_country.connection import Connection
+    from music_country.emulator import Emulator
+
+pytestmark = [pytest.mark.integration, pytest.mark.real_data]
+
+
+def real_listeners() -> Path:
+    named = os.environ.get("MUSIC_COUNTRY_DATA")
+    data = Path(named) if named else project_root().parent / "shared" / "data"
+    folder = data / "lastfm_listeners"
+    if not folder.is_dir():
+        pytest.skip(f"no real listeners in {folder}; set MUSIC_COUNTRY_DATA to their folder")
+    return folder
+
+
+@pytest.mark.timeout(1500)
+def test_the_endpoint_is_as_good_on_real_listeners_as_the_evaluation_says(
+    emulator: Emulator, connection: Connection, client: CountryClient
+) -> None:
+    raw = check_folder(real_listeners())
+    outcome = walk(connection, raw, Journey(STEPS), report=emulator.state / "real-report.html")
+    assert outcome.published, outcome.reasons
+    assert not outcome.synthetic
+    blocks = {
+        block["name"]
+        for block in store.features_manifest(connection, outcome.features_run)["layout"]
+    }
+    assert "log_total_scrobbles" not in blocks  # not in the data, so left out and not faked
+
+    labelled = list(store.test_listeners(connection, outcome.features_run))
+    answers = client.ask([one.listener for one in labelled])
+    hits = [
+        one.country in {country.code for country in answer.countries}
+        for one, answer in zip(labelled, answers, strict=True)
+    ]
+    assert np.mean(hits) == pytest.approx(outcome.metrics["top5"], abs=5e-5)
+    assert outcome.metrics["accuracy"] > 0.38
+    assert outcome.metrics["top5"] > 0.63

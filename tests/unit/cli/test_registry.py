@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from music_country import registry
+from music_country.client import CountryClient
+from music_country.errors import ResourceError
+
+if TYPE_CHECKING:
+    from conftest import Aws
+
+
+def test_bundles_are_listed_with_what_became_of_them(aws: Aws) -> None:
+    aws.register("a")
+    aws.publish("a")
+    aws.register("b", decision="Rejected", reasons="log loss is worse")
+    aws.name_champion("a")
+    bundles = {b.version: b for b in registry.registered_bundles(aws.connection)}
+    assert bundles["a"].champion
+    assert bundles["a"].published
+    assert bundles["a"].metrics == {"accuracy": 0.5, "log_loss": 2.25}
+    assert bundles["b"].reasons == "log loss is worse"
+    assert not bundles["b"].published
+    assert bundles["b"].synthetic
+
+
+def test_only_a_published_bundle_is_promoted(aws: Aws) -> None:
+    aws.register("a")
+    aws.publish("a")
+    aws.register("b", decision="Rejected", reasons="log loss is worse")
+    assert registry.promote(aws.connection, "a") == "prior"
+    assert CountryClient(aws.connection).champion() == "a"
+    with pytest.raises(ResourceError, match=r"gate refused it \(log loss is worse\)"):
+        registry.promote(aws.connection, "b")
+    with pytest.raises(ResourceError, match=r"no such one; published are a, prior"):
+        registry.promote(aws.connection, "c")
+    assert CountryClient(aws.connection).champion() == "a"
+
+
+def test_a_rollback_names_the_previous_champion(aws: Aws) -> None:
+    for version in ("a", "b"):
+        aws.publish(version)
+        aws.name_champion(version)
+    aws.name_champion("b")  # named twice: it is still 'a' that was before
+    assert registry.rollback(aws.connection) == ("b", "a")
+    assert registry.rollback(aws.connection) == ("a", "b")
+
+
+def test_a_rollback_needs_someone_to_go_back_to(aws: Aws) -> None:
+    with pytest.raises(ResourceError, match="no champion before prior"):
+        registry.rollback(aws.connection)
+    aws.name_champion("gone")
+    aws.name_champion("a")
+    with pytest.raises(ResourceError, match="was gone, whose archive is gone"):
+        registry.rollback(aws.connection)
+    assert CountryClient(aws.connection).champion() == "a"

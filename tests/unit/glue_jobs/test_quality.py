@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from glue_jobs.quality import Limits, check_cleaning, check_features, label_shift
+from music_country.errors import DataError
+
+
+def cleaning(dropped: int = 0, filled: int = 0, left_out: int = 0) -> dict[str, object]:
+    return {
+        "plays": {
+            "rows_in": 1000,
+            "rows_out": 1000 - dropped,
+            "dropped": {"merged_artist": dropped},
+            "playcount_filled": filled,
+        },
+        "artists": {"plays_of_artists_left_out": left_out},
+    }
+
+
+def test_clean_data_passes() -> None:
+    check_cleaning(cleaning(100, 100, 100), Limits())
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentence"),
+    [
+        (
+            {"dropped": 300},
+            r"dropped by cleaning is 0.300, above the limit of 0.2; .*--max_dropped",
+        ),
+        ({"filled": 600}, r"not numbers is 0.600, above the limit of 0.5; .*--max_filled_share"),
+        ({"left_out": 700}, r"too few listeners is 0.700, above .* 0.6; .*--max_unknown_share"),
+    ],
+)
+def test_a_breach_names_the_figure_and_its_limit(counts: dict[str, int], sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        check_cleaning(cleaning(**counts), Limits())
+
+
+def test_label_shift_grows_with_the_difference() -> None:
+    before = {"US": 500, "DE": 500}
+    assert label_shift(before, before) == 0
+    assert label_shift({"US": 520, "DE": 480}, before) < 0.1
+    assert label_shift({"US": 900, "DE": 100}, before) > 0.25
+    assert label_shift({"US": 500, "BR": 500}, before) > 0.25
+
+
+def test_features_that_are_not_finite_are_refused() -> None:
+    summary = {"rows": 9, "not_finite": 0, "width_least": 4, "width_most": 4}
+    check_features(summary, 4)
+    with pytest.raises(DataError, match="2 of 9 listeners have a feature that is not finite"):
+        check_features({**summary, "not_finite": 2}, 4)
+    with pytest.raises(DataError, match="4 to 4 features, the layout 5"):
+        check_features(summary, 5)

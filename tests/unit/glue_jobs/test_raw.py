@@ -1,0 +1,132 @@
+"""Raw formats and their faults, as Spark reads them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.glue_jobs.conftest import RunGlue
+
+pytestmark = pytest.mark.spark
+
+PLAYS = "user_id,rank,artist_name,playcount,mbid\n"
+USERS = "user_id,country\n1,Chad\n"
+
+
+def write(folder: Path, files: dict[str, Any]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, pa.Table):
+            pq.write_table(content, path)
+        elif name.endswith(".gz"):
+            path.write_bytes(gzip.compress(content.encode()))
+        else:
+            path.write_text(content)
+
+
+GOOD = {
+    "own/top_artists.csv": PLAYS + '1,1,"Sly, and ""the"" Family",n/a,\n1,2,Air,7,abc\n',
+    "own/users.csv": "user_id,country,total_scrobbles\n1,Chad,12\n2,,\n",
+    "kaggle/user_top_artists.csv.gz": PLAYS + "1,1,Air,1034,abc\n",
+    "lastfm360k/usersha1-artmbid-artname-plays.tsv": 'u1\tm1\t"quoted\t31\nu1\t\tAir\t99\n',
+    "lastfm360k/usersha1-profile.tsv": "u1\tf\t22\tGermany\tFeb 1, 2007\n",
+    "parts/top_artists/part-0.parquet": pa.table({"user_id": [1], "artist_name": ["Air"]}),
+    "parts/top_artists/part-1.parquet": pa.table({"user_id": [2], "artist_name": ["Muse"]}),
+}
+BAD = {
+    "nothing": {},
+    "no_plays": {"users.csv": USERS},
+    "no_column": {"top_artists.csv": "user_id,artist\n1,Air\n", "users.csv": USERS},
+    "no_country": {"top_artists.csv": PLAYS + "1,1,Air,1,\n", "users.csv": "user_id\n1\n"},
+    "empty": {"top_artists.csv": PLAYS},
+    "numbers": {"top_artists.parquet": pa.table({"user_id": ["1"], "artist_name": [1]})},
+    "nested": {
+        "top_artists.parquet": pa.table(
+            {"user_id": ["1"], "artist_name": ["Air"], "playcount": [[1, 2]]}
+        )
+    },
+    "fractions": {"top_artists.parquet": pa.table({"user_id": [1.5], "artist_name": ["Air"]})},
+    "broken": {"top_artists.parquet": "this is not parquet"},
+    "columns": {"usersha1-artmbid-artname-plays.tsv": "u1\tm1\n"},
+    "no_parts": {"top_artists/readme.txt": "nothing here"},
+}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory, run_glue: RunGlue) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("raw")
+    write(folder / "raw", GOOD)
+    for batch, files in BAD.items():
+        write(folder / "raw" / batch, files)
+    batches = [*dict.fromkeys(name.split("/")[0] for name in GOOD), *BAD]
+    ended = run_glue("tests/unit/glue_jobs/read_batches.py", folder.as_uri(), *batches)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    result: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return result
+
+
+def play(user: str, rank: float | None, artist: str, count: float | None, mbid: str | None) -> Any:
+    return {
+        "user_id": user,
+        "artist_name": artist,
+        "rank": rank,
+        "playcount": count,
+        "mbid": mbid,
+    }
+
+
+def test_own_csv(found: dict[str, Any]) -> None:
+    plays, users = found["own"]
+    assert plays == [
+        play("1", 1, 'Sly, and "the" Family', None, None),
+        play("1", 2, "Air", 7, "abc"),
+    ]
+    assert users == [
+        {"user_id": "1", "country": "Chad", "total_scrobbles": 12},
+        {"user_id": "2", "country": None, "total_scrobbles": None},
+    ]
+
+
+def test_kaggle_has_no_users(found: dict[str, Any]) -> None:
+    assert found["kaggle"] == [[play("1", 1, "Air", 1034, "abc")], []]
+
+
+def test_lastfm_360k_has_no_header_no_quotes_and_no_ranks(found: dict[str, Any]) -> None:
+    plays, users = found["lastfm360k"]
+    assert plays == [play("u1", None, '"quoted', 31, "m1"), play("u1", None, "Air", 99, None)]
+    assert users == [{"user_id": "u1", "country": "Germany", "total_scrobbles": None}]
+
+
+def test_a_folder_of_parts_is_one_table(found: dict[str, Any]) -> None:
+    plays, _ = found["parts"]
+    assert {row["artist_name"] for row in plays} == {"Air", "Muse"}
+
+
+@pytest.mark.parametrize(
+    ("batch", "sentence"),
+    [
+        ("nothing", "raw/nothing/: there is no such batch; upload one or name another"),
+        ("no_plays", "raw/no_plays/: no table of plays among users.csv; put top_artists.parquet"),
+        ("no_column", "top_artists.csv: no column artist_name among user_id, artist; name the"),
+        ("no_country", "users.csv: no column country among user_id; name the columns"),
+        ("empty", "raw/empty/top_artists.csv: the table has no rows; write the listeners' plays"),
+        ("numbers", "column artist_name is bigint, expected text; write it as such"),
+        ("nested", "column playcount is array<bigint>, expected a number; write it as such"),
+        ("fractions", "column user_id is double, expected text; write it as such"),
+        ("broken", "raw/broken/top_artists.parquet: not readable"),
+        ("columns", "usersha1-artmbid-artname-plays.tsv: 2 columns, expected 4: user_id, mbid"),
+        ("no_parts", "top_artists: a folder must hold .parquet or .csv files, and only one kind"),
+    ],
+)
+def test_a_fault_is_one_sentence(found: dict[str, Any], batch: str, sentence: str) -> None:
+    assert sentence in found[batch]
+    assert "\n" not in found[batch]

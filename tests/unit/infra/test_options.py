@@ -1,0 +1,130 @@
+"""What the settings change in the templates."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+IMAGE = "210987654321.dkr.ecr.eu-west-1.amazonaws.com/team/music-country:1.2.3"
+
+
+@pytest.fixture(scope="module")
+def custom(synthesise: Callable[..., Any]) -> Any:
+    """Synthesise an environment in which everything optional is chosen."""
+    return synthesise(
+        Settings.model_validate(
+            {
+                "environment": "custom",
+                "region": "eu-west-1",
+                "image_uri": IMAGE,
+                "alarm_email": "someone@example.org",
+                "features": {"schedule": "rate(7 days)", "max_retries": 1, "timeout_minutes": 30},
+                "training": {"instance_count": 3, "spot": True, "spot_wait_minutes": 10},
+                "serving": {"capture_percent": 25, "invocations_per_instance": 1000},
+                "api": {"jwt": {"issuer": "https://issuer.example", "audience": ["app"]}},
+            }
+        )
+    )
+
+
+def test_an_existing_image_is_used_and_pulled(custom: Any) -> None:
+    assert custom.one("AWS::SageMaker::Model")["PrimaryContainer"]["Image"] == IMAGE
+    policies = json.dumps(list(custom.resources("AWS::IAM::Policy").values()))
+    assert ":ecr:eu-west-1:210987654321:repository/team/music-country" in policies
+    assert not any("dockerImages" in f.read_text() and json.loads(f.read_text())["dockerImages"]
+                   for f in custom.folder.glob("*.assets.json"))  # fmt: skip
+
+
+def test_otherwise_the_dockerfile_is_built_from_the_base_of_the_settings(dev: Any) -> None:
+    assets = [json.loads(f.read_text())["dockerImages"] for f in dev.folder.glob("*.assets.json")]
+    images = {hash_: image["source"] for found in assets for hash_, image in found.items()}
+    (source,) = images.values()
+    assert source["dockerBuildArgs"] == {"BASE_IMAGE": "python:3.11-slim-bookworm"}
+    assert source["platform"] == "linux/amd64"
+    context = dev.folder / source["directory"]
+    names = {path.name for path in context.iterdir()} - {".dockerignore"}
+    assert names == {
+        "Dockerfile",
+        "requirements",
+        "infra",
+        "music_country",
+        "inference",
+        "sagemaker",
+    }
+
+
+def test_mail_schedule_and_glue(custom: Any) -> None:
+    subscription = custom.one("AWS::SNS::Subscription")
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "someone@example.org")
+    rules = {r["Name"]: r for r in custom.resources("AWS::Events::Rule").values()}
+    assert rules["music-country-custom-schedule"]["ScheduleExpression"] == "rate(7 days)"
+    for job in custom.resources("AWS::Glue::Job").values():
+        assert (job["Timeout"], job["MaxRetries"]) == (30, 1)
+
+
+def test_hosts_share_the_listeners_and_spot_keeps_checkpoints(custom: Any) -> None:
+    machine = custom.one("AWS::StepFunctions::StateMachine")["DefinitionString"]
+    states = json.loads(custom.text(machine, "training"))["States"]["TrainModels"]["Branches"]
+    region, countries, flat = (branch["States"] for branch in states)
+    country = countries["Countries"]["ItemProcessor"]["States"]["CountryTrain"]["Parameters"]
+    for request, hosts, spread in (
+        (region["RegionTrain"]["Parameters"], 3, "ShardedByS3Key"),
+        (flat["FlatTrain"]["Parameters"], 3, "ShardedByS3Key"),
+        (country, 1, "FullyReplicated"),
+    ):
+        assert request["ResourceConfig"]["InstanceCount"] == hosts
+        sources = [c["DataSource"]["S3DataSource"] for c in request["InputDataConfig"]]
+        assert [s["S3DataDistributionType"] for s in sources] == [
+            spread,
+            "FullyReplicated",
+            "FullyReplicated",
+        ]
+        assert request["EnableManagedSpotTraining"] is True
+        stop = request["StoppingCondition"]
+        assert stop["MaxWaitTimeInSeconds"] == stop["MaxRuntimeInSeconds"] + 600
+        assert "checkpoints/{}/{}/" in request["CheckpointConfig"]["S3Uri.$"]
+
+
+def test_captures(custom: Any, dev: Any) -> None:
+    capture = custom.one("AWS::SageMaker::EndpointConfig")["DataCaptureConfig"]
+    assert capture["InitialSamplingPercentage"] == 25
+    assert "DataCaptureConfig" not in dev.one("AWS::SageMaker::EndpointConfig")
+
+
+def test_callers_with_a_token(custom: Any) -> None:
+    routes = custom.resources("AWS::ApiGatewayV2::Route").values()
+    assert {route["AuthorizationType"] for route in routes} == {"JWT"}
+    assert custom.one("AWS::ApiGatewayV2::Authorizer")["JwtConfiguration"] == {
+        "Audience": ["app"],
+        "Issuer": "https://issuer.example",
+    }
+
+
+def test_scaling_follows_the_setting(custom: Any) -> None:
+    policy = custom.one("AWS::ApplicationAutoScaling::ScalingPolicy")
+    tracking = policy["TargetTrackingScalingPolicyConfiguration"]
+    assert tracking["TargetValue"] == 1000
+    assert (
+        tracking["PredefinedMetricSpecification"]["PredefinedMetricType"]
+        == "SageMakerVariantInvocationsPerInstance"
+    )
+
+
+def test_the_jobs_get_the_packages_and_no_command_line(local: Any) -> None:
+    folders = [
+        folder
+        for folder in local.folder.iterdir()
+        if folder.is_dir() and (folder / "glue_jobs").is_dir()
+    ]
+    (packages,) = folders
+    assert {path.name for path in packages.iterdir()} == {"music_country", "glue_jobs"}
+    names = {path.name for path in packages.rglob("*")}
+    assert {"resources.py", "regions.json", "splits.py"} <= names
+    assert not {"cli", "__pycache__"} & names

@@ -1,0 +1,92 @@
+"""Settings are refused with the field's name and the reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.settings import SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("environment", ["local", "dev", "staging", "prod"])
+def test_every_environment_of_the_project_is_valid(environment: str) -> None:
+    settings = load_settings(environment)
+    assert settings.environment == environment
+
+
+def test_production_is_in_a_vpc_protected_and_has_two_instances() -> None:
+    prod = load_settings("prod")
+    assert prod.vpc
+    assert prod.termination_protection
+    assert prod.serving.min_instances == 2
+    assert not prod.delete_data
+
+
+@pytest.mark.parametrize(
+    ("toml", "expected"),
+    [
+        ('region = "moon"', "[dev] region: String should match pattern"),
+        ('region = "eu-central-1"\nbudget_usd = 0', "[dev] budget_usd: Input should be greater"),
+        (
+            'region = "eu-central-1"\nserving = { min_instances = 3, max_instances = 2 }',
+            "[dev] serving: max_instances (2) is below min_instances (3)",
+        ),
+        (
+            'region = "eu-central-1"\ntraining = { instance_type = "big" }',
+            "[dev] training.instance_type: String should match pattern "
+            "'^ml\\.[a-z0-9-]+\\.[a-z0-9]+$', got 'big'",
+        ),
+        (
+            'region = "eu-central-1"\nlog_retention_days = 8',
+            "[dev] log_retention_days: Input should be 1, 3, 5, 7",
+        ),
+        ('region = "eu-central-1"\nimage_uri = "python:3"', "[dev] image_uri: String should match"),
+        (
+            'region = "eu-central-1"\nbase_image = "python"',
+            "[dev] base_image: String should match pattern",
+        ),
+        ('region = "eu-central-1"\nbuget_usd = 5', "[dev] buget_usd: Extra inputs are not"),
+        ("vpc = true", "[dev] region: Field required"),
+        (
+            'region = "eu-central-1"\nfeatures = { schedule = "sundays" }',
+            "[dev] features.schedule: String should match pattern",
+        ),
+    ],
+)
+def test_a_wrong_value_names_field_and_reason(tmp_path: Path, toml: str, expected: str) -> None:
+    file = tmp_path / "environments.toml"
+    file.write_text(f"[dev]\n{toml}\n")
+    with pytest.raises(SettingsError) as raised:
+        load_settings("dev", file=file)
+    assert expected in str(raised.value)
+    assert str(raised.value).startswith("environments.toml [dev] ")
+
+
+def test_all_wrong_fields_are_named_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "environments.toml"
+    file.write_text('[dev]\nregion = "x"\nbudget_usd = -1\n')
+    with pytest.raises(SettingsError, match="region: .*; budget_usd: "):
+        load_settings("dev", file=file)
+
+
+def test_production_with_one_instance_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "environments.toml"
+    file.write_text('[prod]\nregion = "eu-central-1"\n')
+    with pytest.raises(SettingsError, match=r"serving.min_instances must be 2 or more in prod"):
+        load_settings("prod", file=file)
+
+
+def test_an_unknown_environment_says_which_there_are() -> None:
+    with pytest.raises(SettingsError, match="no environment 'qa'; it has local, dev, staging"):
+        load_settings("qa")
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "environments.toml"
+    file.write_text("[dev")
+    with pytest.raises(SettingsError, match=r"environments.toml cannot be read"):
+        load_settings("dev", file=file)
