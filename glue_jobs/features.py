@@ -26,9 +26,18 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 FEATURES = (
-    "user_id string, country string, features array<float>, known int, is_finite boolean, "
+    "user_id string, country string, features array<float>, known int, in_range boolean, "
     "split string, region string"
 )
+RANGES = {
+    "affinity": (-np.inf, 0.0),
+    "region_affinity": (-np.inf, 0.0),
+    "evidence": (0.0, np.inf),
+    "log_list_length": (0.0, np.inf),
+    "log_total_scrobbles": (0.0, np.inf),
+}
+"""The least and largest value of the blocks that have such."""
+ROUNDING = 1e-4  # of a logarithm whose probability is 1
 
 
 def feature_layout(
@@ -106,21 +115,31 @@ class Featuriser:
         for fit in np.unique(fit_of):
             mine = np.flatnonzero(fit_of == fit)
             features[mine] = listener_features(batch.take(mine), self.fits[fit], self.layout)
-        must_be_finite = np.ones(self.layout.width, dtype=bool)
-        if self.layout.has("log_total_scrobbles"):
-            must_be_finite[self.layout.slice_of("log_total_scrobbles")] = False
         return pa.RecordBatch.from_arrays(
             [
                 column(rows, "user_id"),
                 column(rows, "country"),
                 matrix_rows(features),
                 pa.array(batch.known.astype(np.int32)),
-                pa.array(np.isfinite(features[:, must_be_finite]).all(axis=1)),
+                pa.array(in_range(features, self.layout)),
                 column(rows, "split"),
                 column(rows, "region"),
             ],
-            names=["user_id", "country", "features", "known", "is_finite", "split", "region"],
+            names=["user_id", "country", "features", "known", "in_range", "split", "region"],
         )
+
+
+def in_range(features: Floats, layout: FeatureLayout) -> npt.NDArray[np.bool_]:
+    """Tell of each listener whether all features are numbers that their block can have, (n,)."""
+    good = np.ones(len(features), dtype=bool)
+    for block in layout.blocks:
+        values = features[:, layout.slice_of(block.name)]
+        low, high = RANGES.get(block.name, (-np.inf, np.inf))
+        fits = np.isfinite(values) & (values >= low - ROUNDING) & (values <= high + ROUNDING)
+        if block.name == "log_total_scrobbles":
+            fits |= np.isnan(values)  # not given
+        good &= fits.all(axis=1)
+    return good
 
 
 def listener_frame(kept: DataFrame, featuriser: Featuriser) -> DataFrame:

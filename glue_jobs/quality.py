@@ -92,7 +92,7 @@ def check_features(summary: Mapping[str, Any], layout_width: int) -> None:
     Parameters
     ----------
     summary
-        ``rows``, ``width_least``, ``width_most``, ``not_finite`` of the written features.
+        ``rows``, ``width_least``, ``width_most``, ``out_of_range`` of the written features.
     layout_width
         How many features there must be.
     """
@@ -101,8 +101,8 @@ def check_features(summary: Mapping[str, Any], layout_width: int) -> None:
             f"features: listeners have {summary['width_least']} to {summary['width_most']} "
             f"features, the layout {layout_width}; this is a fault of the job, report it"
         )
-    if summary["not_finite"]:
+    if summary["out_of_range"]:
         raise DataError(
-            f"features: {summary['not_finite']} of {summary['rows']} listeners have a feature that "
-            "is not finite where it must be; this is a fault of the job, report it"
+            f"features: {summary['out_of_range']} of {summary['rows']} listeners have a feature "
+            "that is no number of its block's range; this is a fault of the job, report it"
         )

@@ -302,11 +302,11 @@ def write_features(frame: DataFrame, uri: str, *, listeners: int) -> dict[str, i
             seen,
             F.count(F.lit(1)).alias("rows"),
             F.sum(F.when(F.col("known") == 0, 1).otherwise(0)).alias("without_known_artist"),
-            F.sum(F.when(F.col("is_finite"), 0).otherwise(1)).alias("not_finite"),
+            F.sum(F.when(F.col("in_range"), 0).otherwise(1)).alias("out_of_range"),
             F.min(width).alias("width_least"),
             F.max(width).alias("width_most"),
         )
-        .drop("known", "is_finite")
+        .drop("known", "in_range")
         .repartition(max(8, files), "split", "region", bucket(f"{SALT}:file", files))
         .sortWithinPartitions("split", "region", "user_id")
         .write.mode("overwrite")

@@ -46,10 +46,10 @@ def test_label_shift_grows_with_the_difference() -> None:
     assert label_shift({"US": 500, "BR": 500}, before) > 0.25
 
 
-def test_features_that_are_not_finite_are_refused() -> None:
-    summary = {"rows": 9, "not_finite": 0, "width_least": 4, "width_most": 4}
+def test_features_out_of_range_are_refused() -> None:
+    summary = {"rows": 9, "out_of_range": 0, "width_least": 4, "width_most": 4}
     check_features(summary, 4)
-    with pytest.raises(DataError, match="2 of 9 listeners have a feature that is not finite"):
-        check_features({**summary, "not_finite": 2}, 4)
+    with pytest.raises(DataError, match="2 of 9 listeners have a feature that is no number of its"):
+        check_features({**summary, "out_of_range": 2}, 4)
     with pytest.raises(DataError, match="4 to 4 features, the layout 5"):
         check_features(summary, 5)
