@@ -135,7 +135,7 @@ class FeaturesStack(BaseStack):
                 script=ROOT / "glue_jobs" / "embeddings.py",
                 reads=[RAW],
                 writes=[EMBEDDINGS],
-                arguments={"--data_uri": self._data_uri},
+                arguments=self._feature_arguments(),
             ),
         )
 
@@ -147,9 +147,12 @@ class FeaturesStack(BaseStack):
                 script=ROOT / "glue_jobs" / "splits.py",
                 reads=[EMBEDDINGS],
                 writes=[FEATURES],
-                arguments={"--data_uri": self._data_uri},
+                arguments=self._feature_arguments(),
             ),
         )
+
+    def _feature_arguments(self) -> dict[str, str]:
+        return {"--data_uri": self._data_uri, **self.settings.features.quality.arguments()}
 
     def _build_scoring(self) -> GlueJob:
         scoring = self._job(

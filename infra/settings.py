@@ -34,6 +34,26 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Limit = Annotated[float | None, Field(ge=0)]
+
+
+class QualityLimits(_Section):
+    """What the feature jobs accept at most; what is left out has the default of the job.
+
+    A batch beyond a limit fails its job with the figure, before anything is published.
+    """
+
+    max_dropped_share: Limit = None
+    max_filled_share: Limit = None
+    max_unknown_share: Limit = None
+    max_unusable_country_share: Limit = None
+    max_label_shift: Limit = None
+
+    def arguments(self) -> dict[str, str]:
+        """Return the limits that are set as arguments of the jobs; each job takes its own."""
+        return {f"--{name}": str(limit) for name, limit in self if limit is not None}
+
+
 class FeaturesSettings(_Section):
     """The Glue jobs and what starts them."""
 
@@ -44,6 +64,7 @@ class FeaturesSettings(_Section):
     max_retries: int = Field(default=0, ge=0, le=3)
     schedule: str | None = Field(default=None, pattern=r"^(cron|rate)\(.+\)$")
     """An EventBridge schedule on which the workflow starts, beside the arrival of raw data."""
+    quality: QualityLimits = QualityLimits()
 
 
 class TrainingSettings(_Section):

@@ -25,7 +25,12 @@ def custom(synthesise: Callable[..., Any]) -> Any:
                 "region": "eu-west-1",
                 "image_uri": IMAGE,
                 "alarm_email": "someone@example.org",
-                "features": {"schedule": "rate(7 days)", "max_retries": 1, "timeout_minutes": 30},
+                "features": {
+                    "schedule": "rate(7 days)",
+                    "max_retries": 1,
+                    "timeout_minutes": 30,
+                    "quality": {"max_dropped_share": 0.3, "max_label_shift": 0.1},
+                },
                 "training": {"instance_count": 3, "spot": True, "spot_wait_minutes": 10},
                 "serving": {"capture_percent": 25, "invocations_per_instance": 1000},
                 "api": {"jwt": {"issuer": "https://issuer.example", "audience": ["app"]}},
@@ -40,6 +45,20 @@ def test_an_existing_image_is_used_and_pulled(custom: Any) -> None:
     assert ":ecr:eu-west-1:210987654321:repository/team/music-country" in policies
     assert not any("dockerImages" in f.read_text() and json.loads(f.read_text())["dockerImages"]
                    for f in custom.folder.glob("*.assets.json"))  # fmt: skip
+
+
+def test_limits_of_quality_reach_both_feature_jobs(custom: Any) -> None:
+    chosen = {"--max_dropped_share": "0.3", "--max_label_shift": "0.1"}
+    jobs = custom.resources("AWS::Glue::Job").values()
+    limits = {
+        job["Name"].rpartition("-")[2]: {
+            name: limit
+            for name, limit in job["DefaultArguments"].items()
+            if name.startswith("--max_")
+        }
+        for job in jobs
+    }
+    assert limits == {"embeddings": chosen, "splits": chosen, "scoring": {}}
 
 
 def test_otherwise_the_dockerfile_is_built_from_the_base_of_the_settings(dev: Any) -> None:

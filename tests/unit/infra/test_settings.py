@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.settings import SettingsError, load_settings
+from glue_jobs.quality import Limits
+from infra.settings import QualityLimits, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,3 +92,7 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     file.write_text("[dev")
     with pytest.raises(SettingsError, match=r"environments.toml cannot be read"):
         load_settings("dev", file=file)
+
+
+def test_the_limits_of_quality_are_those_of_the_jobs() -> None:
+    assert set(QualityLimits.model_fields) == {field.name for field in fields(Limits)}
