@@ -1,8 +1,9 @@
 """Set up everything that the project needs on a machine with Python 3.11 and nothing else.
 
 Three environments from three locks (tools and tests; the training and serving image's; the Glue
-jobs'), the CDK command line from its npm lock, and LightGBM's OpenMP library. Java and Node come
-from the Python registry. What a lock already set up is left alone.
+jobs'), the CDK command line from its npm lock, LightGBM's OpenMP library, and a C compiler where
+there is none. Java and Node come from the Python registry. What a lock already set up is left
+alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -101,18 +103,35 @@ def set_up_cdk() -> None:
     stamp.write_text(digest)
 
 
-def set_up_openmp() -> None:
-    """Make sure that LightGBM finds libgomp, which its wheel does not bring."""
+def missing_system_packages() -> dict[str, str]:
+    """Return what no Python package brings and this machine lacks: Debian's package and why."""
+    missing = {}
     try:
         ctypes.CDLL("libgomp.so.1")
     except OSError:
-        command = "apt-get install -y --no-install-recommends libgomp1"
-        if shutil.which("apt-get") and os.geteuid() == 0:
-            say("libgomp1: installing, LightGBM needs it")
-            run("apt-get", "update", "-q")
-            run(*command.split())
-        else:
-            raise SetupError(f"LightGBM needs libgomp: run 'sudo {command}'") from None
+        missing["libgomp1"] = "LightGBM runs on it"
+    if not (ROOT / ".venvs" / "image" / ".lock-digest").exists():
+        why = "sagemaker-training comes as source, with a file in C"
+        compiler = str(sysconfig.get_config_var("CC")).split()[0]
+        if not shutil.which(compiler):
+            missing |= {"gcc": why, "libc6-dev": why}
+        if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+            missing["python3.11-dev"] = why
+    return missing
+
+
+def set_up_system_packages() -> None:
+    """Install what is missing of the system where this may, else say the command."""
+    missing = missing_system_packages()
+    if not missing:
+        return
+    command = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        reasons = "; ".join(f"{package}: {why}" for package, why in missing.items())
+        raise SetupError(f"this machine lacks {reasons}. Run 'sudo {command}'")
+    say(f"{' '.join(missing)}: installing")
+    run("apt-get", "update", "-q")
+    run(*command.split())
 
 
 def main() -> int:
@@ -122,7 +141,7 @@ def main() -> int:
         return 1
     try:
         if sys.platform == "linux":
-            set_up_openmp()
+            set_up_system_packages()
         for folder, locks in ENVIRONMENTS.items():
             set_up_environment(folder, locks)
         set_up_cdk()
