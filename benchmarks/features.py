@@ -56,7 +56,7 @@ class Ended:
 
 
 def in_glue(*arguments: str) -> Ended:
-    """Run a program in the environment of the Glue jobs."""
+    """Run a Python program in the environment of the Glue jobs."""
     options = (
         f"--master local[2] --driver-memory {DRIVER_MEMORY} --conf spark.ui.enabled=false "
         "--conf spark.ui.showConsoleProgress=false pyspark-shell"
@@ -67,11 +67,14 @@ def in_glue(*arguments: str) -> Ended:
         "PYSPARK_PYTHON": str(GLUE_PYTHON),
         "PYSPARK_SUBMIT_ARGS": options,
     }
+    return measured([str(GLUE_PYTHON), *arguments], environment)
+
+
+def measured(command: list[str], environment: dict[str, str]) -> Ended:
+    """Run a command and return what it and all below it took."""
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(
-            [GLUE_PYTHON, *arguments], cwd=ROOT, env=environment, stdout=said, stderr=said
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=said)
         used: dict[int, float] = {}
         peak = 0
         while process.poll() is None:
@@ -83,7 +86,7 @@ def in_glue(*arguments: str) -> Ended:
             time.sleep(0.5)
         if process.returncode:
             said.seek(0)
-            raise SystemExit(f"{arguments[0]} failed:\n{said.read()[-4000:]}")
+            raise SystemExit(f"{command[1]} failed:\n{said.read()[-4000:]}")
     return Ended(time.perf_counter() - start, sum(used.values()), peak / 1e9)
 
 

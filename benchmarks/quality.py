@@ -28,6 +28,7 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(threads, "1")  # on busy cores, more of them wait for each other
 
 import numpy as np  # noqa: E402
+import original  # noqa: E402
 import pyarrow as pa  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,21 +89,6 @@ DIMENSIONS = 64
 SHOWN = ("recipe raw", "recipe_lr raw", "tfidf", "flat", "chain")
 """The rows of the main table: the recipe as it stands, the others at the operating point."""
 
-ORIGINAL = Recipe(
-    blocks=("vector",),
-    learning_rate=0.05,
-    num_leaves=63,
-    min_data_in_leaf=50,
-    feature_fraction=0.8,
-    bagging_fraction=0.8,
-    bagging_freq=5,
-    lambda_l2=2.0,
-    path_smooth=0.0,
-    max_bin=255,
-    max_rounds=100,
-    early_stopping_rounds=0,
-)
-"""The original's flat LightGBM (REFERENCE.md)."""
 ORIGINAL_DIMENSIONS = 128
 
 Answers = dict[str, "FloatArray"]
@@ -385,7 +371,7 @@ class Draw:
     def original_flat(self) -> Answers:
         """Train and ask the original's flat LightGBM."""
         layout = FeatureLayout((Block("vector", ORIGINAL_DIMENSIONS),))
-        return self._one(self.original, layout, ORIGINAL, "recipe")
+        return self._one(self.original, layout, original.FLAT, "recipe")
 
     def original_regression(self) -> Answers:
         """Fit and ask the original's logistic regression, Spark ML's own."""
