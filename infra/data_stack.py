@@ -45,18 +45,18 @@ class DataStack(BaseStack):
             enable_key_rotation=True,
             removal_policy=self.removal_policy,
         )
-        key.grant_encrypt_decrypt(
-            iam.ServicePrincipal(
-                f"logs.{self.region}.amazonaws.com",
-                conditions={
-                    "ArnLike": {
-                        "kms:EncryptionContext:aws:logs:arn": self.format_arn(
-                            service="logs", resource="*"
-                        )
-                    }
-                },
-            )
+        logs = iam.ServicePrincipal(
+            f"logs.{self.region}.amazonaws.com",
+            conditions={
+                "ArnLike": {
+                    "kms:EncryptionContext:aws:logs:arn": self.format_arn(
+                        service="logs", resource="*"
+                    )
+                }
+            },
         )
+        key.grant_encrypt_decrypt(logs)
+        key.grant(logs, "kms:DescribeKey")
         for service in PUBLISHERS:
             key.grant_encrypt_decrypt(self._publisher(service))
         return key

@@ -17,8 +17,12 @@ from music_country.resources import ENVIRONMENT
 
 ENVIRONMENTS_FILE = Path(__file__).with_name("environments.toml")
 
-InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
-"""A SageMaker instance type, such as ``ml.m5.large``."""
+InstanceType = Annotated[str, Field(pattern=r"^ml\.[cmrt]\d(a|i|n|in)?\.[a-z0-9]+$")]
+"""A SageMaker instance type, such as ``ml.m5.large``.
+
+Of the families that can run this: CPUs of the image's architecture (x86-64), and volumes that take
+a key (SageMaker refuses one where the instance brings its own disks, as ``ml.m5d`` does).
+"""
 
 RetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827]
 """What CloudWatch Logs accepts."""

@@ -136,12 +136,16 @@ class TrainingStack(BaseStack):
         return evaluation
 
     def _build_model_package_group(self) -> sagemaker.CfnModelPackageGroup:
-        return sagemaker.CfnModelPackageGroup(
+        group = sagemaker.CfnModelPackageGroup(
             self,
             "Bundles",
             model_package_group_name=self.names.model_package_group,
             model_package_group_description="Every assembled bundle, with the gate's decision",
         )
+        # SageMaker refuses to delete a group that holds packages: like data, it is let go only when
+        # setting and flag say so, and the packages have to be deleted before.
+        group.apply_removal_policy(self.removal_policy)
+        return group
 
     def _build_states(self) -> TrainingStates:
         return TrainingStates(
@@ -207,6 +211,7 @@ class TrainingStack(BaseStack):
         )
         archives = [self.models_bucket.arn_for_objects(f"{TRAINING}*")]
         allow(role, ["s3:GetObject"], archives, because=RUNS)
+        self.image.grant_look_up(role)
         allow_key(role, self._data.key)
         return role
 

@@ -13,6 +13,7 @@ from moto.glue.models import GlueBackend, glue_backends
 from moto.glue.utils import Action, Predicate
 from moto.kms.models import Key
 from moto.s3.models import FakeBucket, s3_backends
+from moto.sagemaker.exceptions import ConflictException
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 
 from local_aws.glue import JOB_FIELDS, update_job
@@ -297,7 +298,11 @@ class ModelPackageGroup(_Resource, CloudFormationModel):
 
     @classmethod
     def _remove(cls, name: str, account: str, region: str) -> None:
-        sagemaker_backends[account][region].model_package_groups.pop(name, None)
+        backend: SageMakerModelBackend = sagemaker_backends[account][region]
+        if any(p.model_package_group_name == name for p in backend.model_packages.values()):
+            # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeleteModelPackageGroup.html
+            raise ConflictException(f"model package group {name} still holds model packages")
+        backend.model_package_groups.pop(name, None)
 
 
 class Ignored:

@@ -53,6 +53,10 @@ class ContainerImage(Construct):
             because="a registry's token has no resource",
         )
 
+    def grant_look_up(self, role: iam.Role) -> None:
+        """Allow a role to name the image in a model package: SageMaker looks at it as the role."""
+        allow(role, ["ecr:BatchGetImage", "ecr:DescribeImages"], [self._repository])
+
     def _repository_of(self, uri: str) -> str:
         """Return the ARN of the repository of an image that the settings have checked."""
         place = re.match(r"(\d+)\.dkr\.ecr\.([a-z0-9-]+)\.[^/]+/([^:@]+)", uri)

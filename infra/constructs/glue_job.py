@@ -99,8 +99,9 @@ class GlueJob(Construct):
     def _build_role(self) -> iam.Role:
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("glue.amazonaws.com"))
         bucket, packages = self._runtime.bucket, self._runtime.packages
-        reads = [*self._definition.reads, *([PACKAGES] if self._runtime.wheels else [])]
-        # Spark marks a folder by an object beside it, named <folder>_$folder$.
+        wheels = [PACKAGES] if self._runtime.wheels else []
+        # Spark asks for a folder by its name alone, and may mark it by an object <folder>_$folder$.
+        reads = [p.rstrip("/") for p in (*self._definition.reads, *wheels)]
         writes = [p.rstrip("/") for p in (*self._definition.writes, TEMPORARY, SPARK_UI)]
         code = [a.bucket.arn_for_objects(a.s3_object_key) for a in (self._script, packages)]
         allow(role, ["s3:GetObject"], code)

@@ -31,6 +31,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 CHAMPION_SECONDS = 60  # how long a warm function goes on with the champion it read
 ARTIST_FILE = re.compile(r"([0-9a-z]{1,64})/(index|[1-9][0-9]{0,6})\.json")
 """Bundle version and file of an artist index."""
+ANSWER_SECONDS = 25
+"""How long the endpoint may take: less than the function may run, so that a caller is told."""
 MAX_BODY = 5 * 1024**2  # bytes; SageMaker takes 6 MB
 REQUEST = {
     "type": "object",
@@ -178,5 +180,7 @@ def _s3() -> Any:
 def _runtime() -> Any:
     return boto3.client(
         "sagemaker-runtime",
-        config=Config(read_timeout=20, retries={"mode": "standard", "max_attempts": 2}),
+        config=Config(
+            connect_timeout=2, read_timeout=ANSWER_SECONDS, retries={"total_max_attempts": 1}
+        ),
     )

@@ -58,6 +58,8 @@ def glue_job(script: str, reads: list[str], writes: list[str]) -> list[Need]:
         *objects("PutObject", DATA, *written),
         *objects("DeleteObject", DATA, *written),
         *listing(DATA, "packages/", *reads, *written),
+        # Spark asks for the folder that a path names before it lists it.
+        *(need for key in reads for need in objects("GetObject", DATA, key.split("/")[0])),
         *crypto(),
         *(
             Need(f"logs:{action}", LOGS + "/aws-glue/jobs/output")
@@ -175,6 +177,7 @@ STATE_MACHINE = [
         "sagemaker:UpdateModelPackage",
         "arn:aws:sagemaker:{region}:123456789012:model-package/music-country-{env}-bundles/1",
     ),
+    *(Need(f"ecr:{action}", IMAGES) for action in ("BatchGetImage", "DescribeImages")),
     *objects("GetObject", MODELS, "training/run/job/output/model.tar.gz"),
     *objects("PutObject", MODELS, "endpoint/version/hierarchy.tar.gz"),
     *crypto(),

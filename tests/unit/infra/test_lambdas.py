@@ -311,6 +311,17 @@ def test_a_model_that_fails_is_502_with_a_request_id(aws: Any, failure: ClientEr
     assert answer["message"] == "the model did not answer; request id request-1"
 
 
+def test_a_silent_endpoint_is_given_up_before_the_function_is(aws: Any, dev: Any) -> None:
+    config = load("api")._runtime().meta.config
+    waits = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
+    (function,) = (
+        function
+        for function in dev.resources("AWS::Lambda::Function").values()
+        if function["FunctionName"].endswith("-api")
+    )
+    assert waits < function["Timeout"] < 30  # seconds that an HTTP API waits for its function
+
+
 def test_the_api_gives_a_bundles_artists(aws: Any) -> None:
     aws.put_object(Bucket="models", Key="reports/v1/artist_index/3.json", Body=b'{"artists": []}')
     answer = call(Endpoint(b""), method="GET", path="/artist_index/v1/3.json")

@@ -269,6 +269,14 @@ def test_only_what_is_transient_expires(anywhere: Any) -> None:
                 assert rule["Prefix"] in ("temporary/", "spark-ui/", "captures/", "checkpoints/")
 
 
+DATA = {
+    "AWS::S3::Bucket",
+    "AWS::KMS::Key",
+    "AWS::Logs::LogGroup",
+    "AWS::SageMaker::ModelPackageGroup",
+}
+
+
 @pytest.mark.parametrize(
     ("name", "flags", "policy"),
     [
@@ -282,7 +290,7 @@ def test_data_goes_only_when_setting_and_flag_say_so(
 ) -> None:
     for template in synthesise(name, **flags).templates.values():
         for resource in template["Resources"].values():
-            if resource["Type"] in ("AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Logs::LogGroup"):
+            if resource["Type"] in DATA:
                 assert resource["DeletionPolicy"] == policy
 
 
@@ -304,6 +312,17 @@ def test_kms_4_the_key_rotates_and_admits_each_service_that_writes(anywhere: Any
     }
     for statement in key["KeyPolicy"]["Statement"]:
         assert "Service" not in statement["Principal"] or statement["Condition"]
+    for_logs = [
+        action
+        for statement in key["KeyPolicy"]["Statement"]
+        if statement["Principal"].get("Service") == f"logs.{anywhere.region}.amazonaws.com"
+        for action in as_list(statement["Action"])
+    ]
+    # CloudWatch Logs' documentation of encrypted log groups names these.
+    assert sorted(for_logs) == [
+        f"kms:{action}"
+        for action in ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey*", "ReEncrypt*")
+    ]
 
 
 def test_log_groups_have_a_key_and_an_end(anywhere: Any) -> None:

@@ -40,7 +40,7 @@ def test_production_is_in_a_vpc_protected_and_has_two_instances() -> None:
         (
             'region = "eu-central-1"\ntraining = { instance_type = "big" }',
             "[dev] training.instance_type: String should match pattern "
-            "'^ml\\.[a-z0-9-]+\\.[a-z0-9]+$', got 'big'",
+            "'^ml\\.[cmrt]\\d(a|i|n|in)?\\.[a-z0-9]+$', got 'big'",
         ),
         (
             'region = "eu-central-1"\nlog_retention_days = 8',
@@ -66,6 +66,17 @@ def test_a_wrong_value_names_field_and_reason(tmp_path: Path, toml: str, expecte
         load_settings("dev", file=file)
     assert expected in str(raised.value)
     assert str(raised.value).startswith("environments.toml [dev] ")
+
+
+@pytest.mark.parametrize("family", ["m5d", "c7g", "g5", "p4d", "inf2", "r6gd"])
+def test_instances_that_cannot_run_the_image_or_take_the_key_are_refused(
+    tmp_path: Path, family: str
+) -> None:
+    file = tmp_path / "environments.toml"
+    serving = f'serving = {{ instance_type = "ml.{family}.xlarge" }}'
+    file.write_text(f'[dev]\nregion = "eu-central-1"\n{serving}\n')
+    with pytest.raises(SettingsError, match=r"serving.instance_type: .* pattern"):
+        load_settings("dev", file=file)
 
 
 def test_all_wrong_fields_are_named_at_once(tmp_path: Path) -> None:

@@ -196,6 +196,22 @@ def test_the_catalogue_security_configuration_and_package_group_stand(emulator: 
     assert sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
 
 
+def test_a_group_that_holds_packages_is_not_deleted(emulator: Any) -> None:
+    group = {
+        "Type": "AWS::SageMaker::ModelPackageGroup",
+        "Properties": {"ModelPackageGroupName": "bundles"},
+    }
+    emulator.deploy({"Group": group})
+    sagemaker, cloudformation = emulator.client("sagemaker"), emulator.client("cloudformation")
+    sagemaker.create_model_package(ModelPackageGroupName="bundles")
+    cloudformation.delete_stack(StackName="toys")
+    (stack,) = cloudformation.describe_stacks(StackName="toys")["Stacks"]
+    assert stack["StackStatus"] == "DELETE_FAILED"
+    assert any("still holds model packages" in reason for reason in events_of(emulator))
+    (group,) = sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"]
+    assert group["ModelPackageGroupName"] == "bundles"
+
+
 def test_a_bucket_is_versioned_and_sends_events_when_the_template_says_so(emulator: Any) -> None:
     properties = {
         "BucketName": "plays",
