@@ -238,12 +238,12 @@ def test_word2vec_finds_the_scenes(data: tuple[Path, list[Any]], run_glue: RunGl
         artists = ds.dataset(folder / "embeddings" / run / "artists").to_table()
         tables.append(artists.sort_by("artist_id"))
     first, again = (np.array(table["vector"].to_pylist()) for table in tables)
-    np.testing.assert_allclose(first, again, rtol=1e-3, atol=1e-4)
+    assert np.array_equal(first, again)  # so few listeners are one partition
     keys = tables[0]["artist_key"].to_pylist()
     unit = first / np.linalg.norm(first, axis=1, keepdims=True)
     nearest = (unit @ unit.T - 2 * np.eye(len(unit))).argmax(axis=1)
     scenes = [i for i, key in enumerate(keys) if key.startswith(("scene 0", "scene 1"))]
-    assert np.mean([keys[i][:7] == keys[nearest[i]][:7] for i in scenes]) > 0.8
+    assert np.mean([keys[i][:7] == keys[nearest[i]][:7] for i in scenes]) > 0.9
 
 
 def test_a_batch_that_is_not_there_is_the_last_thing_said(
