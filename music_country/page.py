@@ -135,7 +135,7 @@ def serving(source: Source, *, web: Path, port: int = PORT) -> Iterator[str]:
         server = PageServer((ADDRESS, port), source, files)
     except OSError:
         server = PageServer((ADDRESS, 0), source, files)
-    thread = threading.Thread(target=server.serve_forever, daemon=True, name="page")
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True, name="page")
     thread.start()
     try:
         yield f"http://{ADDRESS}:{server.server_port}/"

@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import botocore.loaders
 import moto
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -94,15 +93,6 @@ class Aws:
         sagemakerruntime_backends[ACCOUNT][REGION].results_queue.append(
             (body, "application/json", "all", "")
         )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _service_models_are_read_once() -> Iterator[None]:
-    """Share what botocore reads from disk between sessions: most of a test's time else."""
-    loader = botocore.loaders.create_loader()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.loaders, "create_loader", lambda *_: loader)
-        yield
 
 
 @pytest.fixture

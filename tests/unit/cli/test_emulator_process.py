@@ -47,7 +47,7 @@ signal.signal(signal.SIGTERM, stop)
 endpoint = f"http://127.0.0.1:{server.server_port}"
 (state / "emulator.json").write_text(json.dumps({"pid": os.getpid(), "endpoint": endpoint}))
 (state / "arguments.json").write_text(json.dumps(sys.argv[1:]))
-server.serve_forever()
+server.serve_forever(0.05)
 """
 
 CDK = """#!{python}

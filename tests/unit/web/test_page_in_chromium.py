@@ -467,7 +467,7 @@ class _IssuerHandler(BaseHTTPRequestHandler):
 @contextmanager
 def issuing() -> Iterator[Issuer]:
     issuer = Issuer()
-    thread = threading.Thread(target=issuer.serve_forever, daemon=True)
+    thread = threading.Thread(target=issuer.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield issuer
