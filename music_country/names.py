@@ -6,12 +6,22 @@ training and in a request.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
 import ftfy
 
 _REPAIR = ftfy.TextFixerConfig(normalization="NFKC", unescape_html=True, explain=False)
+
+_LATER = bytes(range(0x80, 0xC0)).decode("mac-roman")
+_LETTER = f"[Œœ–—◊ÿŸ][{_LATER}]"  # Greek, Cyrillic, Hebrew, Arabic
+_MAC_ROMAN = re.compile(
+    f"[¬√ƒ≈∆][{_LATER}]"  # Latin
+    f"|(?:{_LETTER}){{2,}}(?: (?:{_LETTER})+)*"  # one alone may be meant
+    f"|[‡·‚„‰ÂÊÁËÈÍÎÏÌÓÔ][{_LATER}]{{2}}"  # what takes three bytes, such as Japanese and Korean
+)
+"""UTF-8 read as Mac Roman: the first byte of a letter, then later ones."""
 
 
 def display_name(raw: str) -> str:
@@ -32,7 +42,17 @@ def display_name(raw: str) -> str:
 
 @lru_cache(maxsize=16_384)  # 30 µs each without, and the same names come again and again
 def _repaired(raw: str) -> str:
+    # ftfy alone takes much of Mac Roman (√°, √£, √§) for what somebody meant to write.
+    if _MAC_ROMAN.search(raw):
+        raw = _MAC_ROMAN.sub(_reread, ftfy.fix_encoding(raw))
     return " ".join(ftfy.fix_text(raw, _REPAIR).split())
+
+
+def _reread(match: re.Match[str]) -> str:
+    try:
+        return match[0].encode("mac-roman").decode()
+    except UnicodeDecodeError:
+        return match[0]
 
 
 def artist_key(raw: str) -> str:

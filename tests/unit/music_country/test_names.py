@@ -16,6 +16,9 @@ from music_country.names import artist_key, display_name
         ("Björk", "Björk"),
         ("BjÃ¶rk", "Björk"),  # UTF-8 read as Latin-1 or Windows-1252
         ("Bj√∂rk", "Björk"),  # UTF-8 read as Mac Roman
+        ("Legi√£o Urbana", "Legião Urbana"),  # what could be meant, to ftfy
+        ("–°–ª–∞–≤–∞ –∏ –ú—ã", "Слава и Мы"),
+        ("ÌÉúÏñë", "태양"),
         ("Simon &amp; Garfunkel", "Simon & Garfunkel"),
         ("  Sigur\u00a0 Rós\t", "Sigur Rós"),
         ("Ｍ", "M"),
@@ -26,6 +29,17 @@ from music_country.names import artist_key, display_name
 )
 def test_display_name_repairs_what_exports_damage(raw: str, shown: str) -> None:
     assert display_name(raw) == shown
+
+
+@pytest.mark.parametrize("codec", ["latin-1", "mac-roman"])
+@pytest.mark.parametrize("name", ["Sandra De Sá", "girugämesh", "Şebnem Ferah", "ギルガメッシュ"])
+def test_names_come_back_from_both_kinds_of_damage(name: str, codec: str) -> None:
+    assert display_name(name.encode().decode(codec)) == name
+
+
+@pytest.mark.parametrize("name", ["∆", "√", "Œuvre", "L'école – l'été", "D.Å.R.F.D.H.S."])
+def test_names_that_only_look_damaged_are_left_alone(name: str) -> None:
+    assert display_name(name) == name
 
 
 def test_key_is_one_for_all_spellings() -> None:
