@@ -1,7 +1,8 @@
 """Lambda: Python handlers run in a process of their own, with the function's environment.
 
 The process sees what AWS's Python runtimes bring (the standard library and boto3), the function's
-package and its layers, so that an undeclared import fails here as it would there.
+package and its layers, so that an undeclared import fails here as it would there. What the public
+layer of Powertools holds comes from this environment.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from local_aws.processes import Command
 from local_aws.runtime import ACCOUNT, REGION, Runtime, put_log_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from local_aws.events import EventBus
     from local_aws.patching import Patches
@@ -48,6 +49,16 @@ RUNTIME_PACKAGES = (
     "urllib3",
 )
 """https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html#python-sdk-included"""
+POWERTOOLS = "AWSLambdaPowertoolsPython"
+POWERTOOLS_PACKAGES = (
+    "aws-lambda-powertools",
+    "aws-xray-sdk",
+    "fastjsonschema",
+    "jmespath",
+    "typing-extensions",
+    "wrapt",
+)
+"""https://docs.aws.amazon.com/powertools/python/latest/getting-started/install/"""
 
 
 @dataclass
@@ -61,6 +72,8 @@ class LambdaService:
     def install(self, patches: Patches) -> None:
         """Set the hooks."""
         patches.replace(LambdaFunction, "_invoke_lambda", self._hook())
+        patches.wrap(LambdaFunction, "_get_layers_data", _layers)
+        patches.wrap(LambdaFunction, "create_from_cloudformation_json", _with_layers)
         self.events.deliver_to("lambda", self._deliver)
 
     def _hook(self) -> Callable[..., tuple[str, bool, str]]:
@@ -111,7 +124,7 @@ class LambdaService:
 
     def _environment(self, function: Any, code: Path, folder: Path) -> dict[str, str]:
         layers = [self._layer(layer["Arn"]) for layer in function.layers]
-        paths = [code, *(layer / "python" for layer in layers), self._runtime_packages()]
+        paths = [code, *layers, self._linked("lambda-runtime", RUNTIME_PACKAGES)]
         return (
             self.runtime.environment(Path(sys.executable))
             | {name: str(value) for name, value in function.environment_vars.items()}
@@ -128,6 +141,7 @@ class LambdaService:
                 "LOCAL_AWS_FUNCTION_ARN": function.function_arn,
                 "LOCAL_AWS_TIMEOUT": str(_seconds(function)),
                 "LAMBDA_TASK_ROOT": str(code),
+                "POWERTOOLS_TRACE_DISABLED": "true",  # nobody listens
             }
         )
 
@@ -135,8 +149,13 @@ class LambdaService:
         return self._unzipped(function.code_bytes)
 
     def _layer(self, arn: str) -> Path:
+        """Return the folder of packages that a layer brings."""
         layer = get_backend(ACCOUNT, REGION).layers_versions_by_arn(arn)
-        return self._unzipped(layer.code_bytes if layer else b"")
+        if layer is not None:
+            return self._unzipped(layer.code_bytes) / "python"
+        if POWERTOOLS in arn:
+            return self._linked("lambda-powertools", POWERTOOLS_PACKAGES)
+        return self._linked("lambda-nothing", ())
 
     def _unzipped(self, archive: bytes) -> Path:
         folder = self.runtime.work / "lambda-code" / hashlib.sha256(archive).hexdigest()[:16]
@@ -145,13 +164,13 @@ class LambdaService:
                 unzip(archive, folder)
         return folder
 
-    def _runtime_packages(self) -> Path:
-        """Return a folder of links to the packages that AWS's runtime brings."""
-        folder = self.runtime.work / "lambda-runtime"
+    def _linked(self, name: str, packages: Sequence[str]) -> Path:
+        """Return a folder of links to packages of this environment."""
+        folder = self.runtime.work / name
         with self._lock:
             if not folder.exists():
                 folder.mkdir(parents=True)
-                for package in RUNTIME_PACKAGES:
+                for package in packages:
                     _link(package, folder)
         return folder
 
@@ -169,6 +188,24 @@ def unzip(archive: bytes, folder: Path) -> None:
         for name in package.namelist():
             inside(folder, name)
         package.extractall(folder)
+
+
+def _layers(
+    original: Callable[..., list[dict[str, Any]]], function: Any, arns: list[str]
+) -> list[dict[str, Any]]:
+    """Return a function's layers: those of other accounts by name, for nothing is known of them."""
+    own = {layer["Arn"]: layer for layer in original(function, [a for a in arns if ACCOUNT in a])}
+    return [own.get(arn, {"Arn": arn, "CodeSize": 0}) for arn in arns]
+
+
+def _with_layers(
+    original: Callable[..., Any], name: str, definition: Any, *a: Any, **k: Any
+) -> Any:
+    """Make a function with its layers, which moto's type leaves out."""
+    function = original(name, definition, *a, **k)
+    layers = {"Layers": definition["Properties"].get("Layers", [])}
+    function.update_configuration(layers)
+    return function
 
 
 def _outcome(answer: Path, function: Any, request_id: str, *, late: bool) -> tuple[str, bool]:

@@ -238,7 +238,7 @@ class Emulator:
         if deployed == {"pid": process, "app": app}:
             return
         assembly = self.state / "cdk.out"
-        cdk = self._cdk(connection)
+        cdk = self.cdk(connection)
         if not assembly.is_dir() or (deployed or {}).get("app") != app:
             tell("synthesising the CDK app")
             record.unlink(missing_ok=True)
@@ -249,7 +249,8 @@ class Emulator:
         cdk("deploy", "--all", "--require-approval", "never", "--method=direct", *at)
         record.write_text(json.dumps({"pid": process, "app": app}))
 
-    def _cdk(self, connection: Connection) -> Cdk:
+    def cdk(self, connection: Connection) -> Cdk:
+        """Return the CDK command line that deploys to this emulator."""
         return Cdk(
             project=self.project,
             environment=LOCAL_ENVIRONMENT,

@@ -14,6 +14,8 @@ from local_aws.lambdas import unzip
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.process
+
 CODE = """
 import json, os, sys, time
 def handler(event, context):
@@ -185,3 +187,39 @@ def test_a_custom_resource_that_fails_rolls_the_stack_back(emulator: Any, custom
     events = emulator.client("cloudformation").describe_stack_events(StackName="toys")
     reasons = [event.get("ResourceStatusReason", "") for event in events["StackEvents"]]
     assert any("as it was told" in reason for reason in reasons)
+
+
+def test_a_function_of_a_template_has_its_layers_of_other_accounts_too(emulator: Any) -> None:
+    layer = (
+        "arn:aws:lambda:us-east-1:017000801446:layer:AWSLambdaPowertoolsPythonV3-python314-x86_64:1"
+    )
+    emulator.bucket("code").put_object(
+        Bucket="code",
+        Key="app.zip",
+        Body=package("""
+            import aws_lambda_powertools
+            def handler(event, context):
+                return aws_lambda_powertools.__name__
+        """),
+    )
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {}}}
+
+    def function(timeout: int) -> dict[str, Any]:
+        properties = {
+            "FunctionName": "layered",
+            "Runtime": "python3.14",
+            "Handler": "app.handler",
+            "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+            "Code": {"S3Bucket": "code", "S3Key": "app.zip"},
+            "Layers": [layer],
+            "Timeout": timeout,
+        }
+        return {"Role": role, "F": {"Type": "AWS::Lambda::Function", "Properties": properties}}
+
+    assert emulator.deploy(function(20)) == "CREATE_COMPLETE"
+    assert emulator.deploy(function(30)) == "UPDATE_COMPLETE"
+    client = emulator.client("lambda")
+    described = client.get_function_configuration(FunctionName="layered")
+    assert [one["Arn"] for one in described["Layers"]] == [layer]
+    answer = client.invoke(FunctionName="layered")
+    assert json.loads(answer["Payload"].read()) == "aws_lambda_powertools"

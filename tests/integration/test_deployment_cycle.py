@@ -1,0 +1,196 @@
+"""What an owner does with the stacks: deploy, deploy again, change an argument, destroy."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from music_country.cdk import project_root
+from music_country.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from music_country.connection import Connection
+
+pytestmark = pytest.mark.integration
+
+CONCERNS = ["api", "data", "features", "monitoring", "serving", "training"]
+ARGUMENT, VALUE = "--dimensions", "32"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """Return an emulator that no other test looks at, for this one takes its stacks away."""
+    emulator = Emulator(project_root(), tmp_path_factory.mktemp("cycle") / "state")
+    emulator.up(print, stays=False)
+    yield emulator
+    emulator.down()
+
+
+@pytest.fixture(scope="module")
+def deployed(own: Emulator) -> Connection:
+    return own.connection()
+
+
+APP = """
+from infra.application import build, cdk
+from infra.settings import load_settings
+
+app = cdk.App()
+build(app, load_settings("local"))
+embeddings = app.node.find_child("music-country-local-features").node.find_child("Embeddings")
+embeddings.node.find_child("Job").add_property_override("DefaultArguments.{argument}", "{value}")
+app.synth()
+"""
+
+
+@pytest.fixture(scope="module")
+def changed(own: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Synthesise the app with one more argument of one Glue job."""
+    folder = tmp_path_factory.mktemp("changed")
+    app, assembly = folder / "app.py", folder / "assembly"
+    app.write_text(APP.format(argument=ARGUMENT, value=VALUE))
+    own.cdk(own.connection())(
+        *("synth", "--quiet", "--output", str(assembly), "--app", f"{sys.executable} {app}")
+    )
+    return assembly
+
+
+def deploy(emulator: Emulator, assembly: Path) -> set[str]:
+    """Deploy and return the concerns of the stacks that had no changes."""
+    emulator.cdk(emulator.connection())(
+        *("deploy", "--all", "--require-approval", "never", "--method=direct"),
+        *("--app", str(assembly)),
+    )
+    log = emulator.deploy_log.read_text()
+    return {c for c in CONCERNS if f"music-country-local-{c} (no changes)" in log}
+
+
+def test_a_second_deployment_changes_nothing(own: Emulator, deployed: Connection) -> None:
+    stacks = deployed.cloudformation.describe_stacks()["Stacks"]
+    names = {stack["StackName"]: stack["StackStatus"] for stack in stacks}
+    assert {names[f"music-country-local-{concern}"] for concern in CONCERNS} == {"CREATE_COMPLETE"}
+    assert deploy(own, own.state / "cdk.out") == set(CONCERNS)
+
+
+def test_the_function_of_the_api_answers(deployed: Connection) -> None:
+    request = {
+        "rawPath": "/champion",
+        "requestContext": {
+            "http": {"method": "GET", "path": "/champion"},
+            "requestId": "one",
+            "stage": "$default",
+        },
+        "headers": {},
+    }
+    function = "music-country-local-api"
+    answer = client(deployed, "lambda").invoke(
+        FunctionName=function, Payload=json.dumps(request).encode()
+    )
+    told = json.loads(answer["Payload"].read())
+    assert (told["statusCode"], json.loads(told["body"])) == (200, {"bundle_version": "prior"})
+
+
+def test_a_changed_argument_changes_its_job_and_no_other_stack(
+    own: Emulator, deployed: Connection, changed: Path
+) -> None:
+    glue = deployed.glue
+
+    def arguments(job: str) -> dict[str, str]:
+        return dict(glue.get_job(JobName=job)["Job"]["DefaultArguments"])
+
+    before = {job: arguments(job) for job in glue.list_jobs()["JobNames"]}
+    assert deploy(own, changed) == set(CONCERNS) - {"features"}
+    after = {job: arguments(job) for job in before}
+    embeddings = deployed.names.embeddings_job
+    assert after.pop(embeddings) == before.pop(embeddings) | {ARGUMENT: VALUE}
+    assert after == before
+
+
+def test_destroy_leaves_what_retention_keeps(
+    own: Emulator,
+    deployed: Connection,
+    changed: Path,
+    processes_of: Callable[[Path], list[str]],
+) -> None:
+    kept = retained(changed)
+    assert any("inference.serve" in line for line in processes_of(own.state))
+    own.cdk(deployed)("destroy", "--all", "--force", "--app", str(changed))
+
+    stacks = deployed.cloudformation.describe_stacks()["Stacks"]
+    assert [stack["StackName"] for stack in stacks] == ["CDKToolkit"]
+    assert remains(deployed) == {
+        "AWS::KMS::Key": kept["AWS::KMS::Key"],
+        "AWS::Logs::LogGroup": kept["AWS::Logs::LogGroup"],
+        "AWS::S3::Bucket": kept["AWS::S3::Bucket"],
+        "AWS::SageMaker::ModelPackageGroup": kept["AWS::SageMaker::ModelPackageGroup"],
+    }
+    assert not any("inference.serve" in line for line in processes_of(own.state))
+
+
+def client(connection: Connection, service: str) -> Any:
+    return connection.session.client(
+        service, endpoint_url=connection.endpoint_url, region_name=connection.region
+    )
+
+
+def retained(assembly: Path) -> dict[str, int]:
+    """Return how many resources of a type the templates keep when their stack goes."""
+    counts: dict[str, int] = {}
+    for file in assembly.glob("*.template.json"):
+        for resource in json.loads(file.read_text())["Resources"].values():
+            if resource.get("DeletionPolicy") == "Retain":
+                counts[resource["Type"]] = counts.get(resource["Type"], 0) + 1
+    return counts
+
+
+def remains(connection: Connection) -> dict[str, int]:
+    """Return how many resources of the project there are, by type."""
+    aws = partial(client, connection)
+    ours: dict[str, list[Any]] = {
+        "AWS::Events::Rule": aws("events").list_rules()["Rules"],
+        "AWS::Glue::Database": aws("glue").get_databases()["DatabaseList"],
+        "AWS::Glue::Job": aws("glue").list_jobs()["JobNames"],
+        "AWS::Glue::Trigger": aws("glue").get_triggers()["Triggers"],
+        "AWS::Glue::Workflow": aws("glue").list_workflows()["Workflows"],
+        "AWS::IAM::Role": [
+            role
+            for role in aws("iam").list_roles()["Roles"]
+            if role["RoleName"].startswith("music-country")
+        ],
+        "AWS::KMS::Key": aws("kms").list_keys()["Keys"],
+        "AWS::Lambda::Function": aws("lambda").list_functions()["Functions"],
+        "AWS::Logs::LogGroup": [
+            group
+            for group in aws("logs").describe_log_groups()["logGroups"]
+            # SageMaker's own, one for all stacks of an account
+            if not group["logGroupName"].startswith("/aws/sagemaker/")
+        ],
+        "AWS::S3::Bucket": [
+            bucket
+            for bucket in aws("s3").list_buckets()["Buckets"]
+            if bucket["Name"].startswith("music-country")
+        ],
+        "AWS::SNS::Topic": aws("sns").list_topics()["Topics"],
+        "AWS::SSM::Parameter": aws("ssm").get_parameters_by_path(
+            Path="/music-country", Recursive=True
+        )["Parameters"],
+        "AWS::SageMaker::Endpoint": aws("sagemaker").list_endpoints()["Endpoints"],
+        "AWS::SageMaker::EndpointConfig": aws("sagemaker").list_endpoint_configs()[
+            "EndpointConfigs"
+        ],
+        "AWS::SageMaker::Model": aws("sagemaker").list_models()["Models"],
+        "AWS::SageMaker::ModelPackageGroup": aws("sagemaker").list_model_package_groups()[
+            "ModelPackageGroupSummaryList"
+        ],
+        "AWS::StepFunctions::StateMachine": aws("stepfunctions").list_state_machines()[
+            "stateMachines"
+        ],
+    }
+    return {kind: len(found) for kind, found in ours.items() if found}
