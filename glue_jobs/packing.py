@@ -32,7 +32,7 @@ Floats = npt.NDArray[np.float32]
 Arrays = dict[str, npt.NDArray[Any]]
 
 PACKED = "indptr binary, ids binary, weights binary, labels binary, folds binary"
-PLAYS_PER_PASS = 2_500_000  # of a partition, when there are many passes
+PLAYS_PER_PASS = 8_000_000  # of a partition: one that is alone needs no Spark job for each pass
 CONTRIBUTION = "chunk int, part int, data binary"
 CHUNK = 2_000_000  # numbers of a partition's contribution that travel together
 
