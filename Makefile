@@ -5,7 +5,7 @@ SOURCES := app.py bootstrap.py music_country infra glue_jobs sagemaker inference
 PACKAGES := -p music_country -p infra -p glue_jobs -p inference -p local_aws
 DATA ?=
 
-.PHONY: help setup run test unit spark integration real lint format wheels lock clean
+.PHONY: help setup run test unit spark integration real lint format wheels lock clean docs bench
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -56,6 +56,15 @@ lock: setup  ## compile the locks anew from their .in files
 	$(UV) requirements/glue.in -c requirements/glue-base.in --no-emit-package numpy --no-emit-package scipy \
 	  -o requirements/glue.txt && \
 	$(UV) requirements/glue-base.in requirements/glue.in requirements/glue-local.in -o requirements/glue-env.txt
+
+docs: setup  ## the documentation site, into build/site
+	@$(BIN)/zensical build --strict
+
+bench: setup  ## all benchmarks (hours) and one page of them, into build/bench
+	@mkdir -p build/bench
+	@for name in features training serving quality pipeline; do \
+	  $(BIN)/python benchmarks/$$name.py --json build/bench/$$name.json || exit 1; done
+	@$(BIN)/python benchmarks/report.py build/bench
 
 clean:  ## remove what runs left behind; environments stay
 	@if [ -x $(BIN)/music-country ]; then $(BIN)/music-country down; fi
