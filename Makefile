@@ -3,9 +3,10 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url
 SOURCES := app.py bootstrap.py music_country infra glue_jobs sagemaker inference local_aws tests benchmarks
 PACKAGES := -p music_country -p infra -p glue_jobs -p inference -p local_aws
+PARALLEL := --numprocesses auto --dist loadscope
 DATA ?=
 
-.PHONY: help setup run test unit spark integration real lint format wheels lock clean docs bench
+.PHONY: help setup run test unit process spark integration real lint format wheels lock clean docs bench
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -17,15 +18,19 @@ setup:  ## install what the locks say (Python 3.11 is all that must be there)
 run: setup  ## deploy to the emulator, run Glue and training, ask the endpoint; DATA=<folder> for your own listeners
 	@$(BIN)/music-country run $(if $(DATA),--data "$(DATA)")
 
-test: unit spark integration  ## all tests
+test: unit process spark integration  ## all tests
 
-unit: setup  ## tests in seconds
+unit: setup  ## tests in seconds: no program is started
 	@echo "unit tests"
-	@$(BIN)/python -m pytest tests/unit -q -m "not spark"
+	@$(BIN)/python -m pytest tests/unit -q -m "not process and not spark and not real_data" $(PARALLEL)
 
-spark: setup  ## the Glue jobs on Spark, in minutes
-	@echo "tests that start Spark"
-	@$(BIN)/python -m pytest tests/unit -q -m spark
+process: setup  ## tests that start servers, browsers and jobs
+	@echo "tests that start programs"
+	@$(BIN)/python -m pytest tests/unit -q -m process $(PARALLEL)
+
+spark: setup  ## the Glue jobs on Spark and over real listeners, in minutes
+	@echo "tests that start Spark or need real listeners"
+	@$(BIN)/python -m pytest tests/unit -q -m "spark or real_data"
 
 integration: setup  ## the whole way over the emulator, in minutes
 	@echo "integration tests over the emulator"

@@ -82,7 +82,11 @@ def set_up_environment(folder: Path, locks: tuple[str, ...]) -> None:
     uv = MAIN / "bin" / "uv"
     if not uv.exists():
         run(MAIN / "bin" / "python", "-m", "pip", "install", "-q", f"uv=={locked_version('uv')}")
-    run(uv, "pip", "sync", "-q", "--python", folder / "bin" / "python", *locks)
+    # Compiled here once: where Python is told to write no bytecode, each process would do it anew.
+    run(
+        *(uv, "pip", "sync", "-q", "--compile-bytecode"),
+        *("--python", folder / "bin" / "python", *locks),
+    )
     if folder == MAIN:
         run(
             uv, "pip", "install", "-q", "--python", folder / "bin" / "python",

@@ -20,6 +20,8 @@ from music_country.errors import ResourceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.process
+
 SERVER = """
 import json, os, signal, sys, threading
 from http.server import BaseHTTPRequestHandler, HTTPServer

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.unit.inference.conftest import Server
 
+pytestmark = pytest.mark.process
+
 
 def worker_pids(server: Server) -> set[int]:
     return {child.pid for child in psutil.Process(server.process.pid).children()}

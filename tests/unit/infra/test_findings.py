@@ -52,6 +52,7 @@ def test_every_acknowledgement_is_one_finding_with_its_reason(
         assert reason in KNOWN_REASONS
 
 
+@pytest.mark.process
 def test_cfn_lint_has_nothing_to_say(prod: Any) -> None:
     # W3005: CDK writes DependsOn beside references, which is redundant and harmless.
     templates = [str(file) for file in sorted(prod.folder.glob("*.template.json"))]

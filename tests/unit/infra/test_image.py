@@ -106,6 +106,7 @@ def test_serve_gives_up_root_where_the_user_exists() -> None:
 # SageMaker's two words
 
 
+@pytest.mark.process
 def test_train_runs_the_entry_point_and_keeps_its_sentence(image: Image) -> None:
     base = image.root / "opt" / "ml"
     config = base / "input" / "config"
@@ -171,6 +172,7 @@ def post(url: str, document: Any) -> Any:
         return json.load(answer)
 
 
+@pytest.mark.process
 def test_serve_loads_the_prior_and_answers(server: str, tmp_path: Path) -> None:
     regions = default_regions()
     write_prior(tmp_path / "prior", regions=regions, countries={c: c for c in regions.region_of})

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from local_aws.runtime import Settings
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[3]
 
 

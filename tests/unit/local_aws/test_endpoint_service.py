@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+pytestmark = pytest.mark.process
+
 
 def archive(files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()

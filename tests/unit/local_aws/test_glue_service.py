@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+pytestmark = pytest.mark.process
+
 # Without Spark: the folder that stands for the bucket is read from Spark's settings.
 SCRIPT = """
 import json, os, pathlib, re, sys, time

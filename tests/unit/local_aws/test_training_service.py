@@ -14,6 +14,8 @@ from local_aws.training import pack
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.process
+
 
 class Training:
     def __init__(self, emulator: Any) -> None:

@@ -79,6 +79,7 @@ def test_every_host_has_its_port(features_run, tmp_path, monkeypatch):
     assert not job.leads
 
 
+@pytest.mark.process
 def test_two_hosts_learn_what_one_learns(features_run, tmp_path):
     settings = {"max_rounds": "40", "early_stopping_rounds": "0", "bagging_fraction": "1"}
     alone = make_job("flat", features_run, tmp_path / "alone", **settings)

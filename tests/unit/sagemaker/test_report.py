@@ -52,6 +52,7 @@ def test_every_drawing_is_well_formed_and_described(report):
                 assert "nan" not in element.attrib.get(name, "")
 
 
+@pytest.mark.process
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 def test_a_browser_shows_it(report, tmp_path):
     picture = tmp_path / "report.png"

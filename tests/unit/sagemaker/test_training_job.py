@@ -15,9 +15,12 @@ from music_country import bundle
 ROOT = Path(__file__).resolve().parents[3]
 TRAIN = ROOT / ".venvs" / "image" / "bin" / "train"
 
-pytestmark = pytest.mark.skipif(
-    not TRAIN.exists(), reason="the image's environment is not set up: make setup"
-)
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(
+        not TRAIN.exists(), reason="the image's environment is not set up: make setup"
+    ),
+]
 
 
 def start(folder: Path, hyperparameters: dict, channels: dict[str, Path]):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from .conftest import Browser, Tab
 
+pytestmark = pytest.mark.process
+
 OTHERS = ["FR", "GB", "US", "BR", "JP", "AU", "ZA", "MX"]
 COUNTRIES = {
     "IS": ("Iceland", 0.62),
