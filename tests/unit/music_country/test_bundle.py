@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def test_a_hierarchy_is_read_as_it_was_written(synthetic: SyntheticBundle, hiera
     assert np.array_equal(table.matrix, synthetic.table.matrix)
     for model in synthetic.models[:-1]:
         spec = next(spec for spec in bundle.models if spec.name == model.spec.name)
-        assert bundle.text(spec) == model.text
+        booster = bundle.booster(spec)
+        assert (booster is None) == (model.text is None)
         assert spec.classes == model.spec.classes
 
 
@@ -173,12 +175,15 @@ def test_a_link_out_of_the_archive_is_refused(copy: Path, hierarchy: Path) -> No
         load(copy)
 
 
-def test_trees_that_are_no_text_are_refused(copy: Path) -> None:
+def test_trees_that_do_not_fit_their_model_are_refused(copy: Path) -> None:
+    path = copy / "models" / "region.txt"
     bundle = load(copy, verify=False)
     assert isinstance(bundle, Hierarchy)
-    (copy / "models" / "region.txt").write_bytes(b"\xff")
+    with pytest.raises(BundleError, match="the trees read"):
+        bundle.booster(replace(bundle.region, columns=bundle.region.columns[1:]))
+    path.write_text("not trees")
     with pytest.raises(BundleError, match="not a LightGBM model"):
-        bundle.text(bundle.region)
+        bundle.booster(bundle.region)
 
 
 def test_packed_and_unpacked_is_the_same_bundle(hierarchy: Path, tmp_path: Path) -> None:
