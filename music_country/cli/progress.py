@@ -96,6 +96,16 @@ class Journey:
         self._line(f"{place} {name}: done in {clock(self._current_seconds)}")
         self._current = None
 
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Draw nothing for a block that talks to the terminal itself."""
+        if self._live is None:
+            yield
+            return
+        self._live.stop()
+        yield
+        self._live.start(refresh=True)
+
     def tell(self, note: str) -> None:
         """Say what a step is doing."""
         self._note = note

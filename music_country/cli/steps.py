@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer  # noqa: TC002 - typer reads the annotations
 
-from music_country import job_logs, runs, store
-from music_country.cli.console import clock, say, say_json
+from music_country import forgetting, job_logs, runs, store
+from music_country.cli.console import clock, say, say_json, say_table
 from music_country.cli.pipeline import FEATURES_SECONDS, TRAINING_SECONDS
 from music_country.cli.progress import REACH, Journey
 from music_country.cli.target import Target
 from music_country.raw_folder import RawFolder, check_folder, upload_batch
 
-data = typer.Typer(no_args_is_help=True, help="Raw data: check, upload.")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+data = typer.Typer(no_args_is_help=True, help="The data: check, upload, forget.")
 features = typer.Typer(no_args_is_help=True, help="The feature workflow.")
 train = typer.Typer(no_args_is_help=True, help="The training state machine.")
 
 CHECK = "check the data"
 UPLOAD = "upload the raw data"
+FIND = "look for the listener in every object version"
+FORGET = "write what named the listener anew"
 FEATURES = "build features (Glue)"
 TRAIN = "train, assemble, judge (Step Functions, SageMaker)"
 
@@ -57,6 +62,61 @@ def _facts(raw: RawFolder) -> dict[str, object]:
         "synthetic": raw.synthetic,
         "files": raw.files,
     }
+
+
+@data.command()
+def forget(
+    context: typer.Context,
+    *,
+    user_id: Annotated[str, typer.Argument(help="As in the column user_id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+) -> None:
+    """Remove a listener from raw data, features, scores and captures, in all object versions."""
+    target = Target.of(context)
+    with (
+        Journey([REACH, FIND, FORGET]).shown() as journey,
+        target.reached(journey) as connection,
+    ):
+        with journey.step(FIND):
+            traces = forgetting.find_listener(connection, user_id)
+        found = {place: _found(traces, place) for place in forgetting.PLACES}
+        if traces:
+            _confirm_forgetting(user_id, found, journey, ask=not yes)
+            with journey.step(FORGET):
+                forgetting.forget_listener(connection, user_id, traces)
+    if target.as_json:
+        say_json({"user_id": user_id, "removed": found})
+        return
+    if not traces:
+        say(f"Nothing names listener {user_id}.")
+        return
+    say_table(
+        f"Removed of listener {user_id}",
+        ["Place", "Rows ", "Object versions "],
+        [(place, f"{n['rows']:,}", f"{n['versions']:,}") for place, n in found.items()],
+    )
+    say("The champion learned from them among all others; the next `features run` leaves them out.")
+
+
+def _found(traces: Sequence[forgetting.Trace], place: str) -> dict[str, int]:
+    here = [trace for trace in traces if trace.place == place]
+    return {"rows": sum(trace.rows for trace in here), "versions": len(here)}
+
+
+def _confirm_forgetting(
+    user_id: str, found: dict[str, dict[str, int]], journey: Journey, *, ask: bool
+) -> None:
+    counts = ", ".join(f"{place} {n['rows']:,}" for place, n in found.items())
+    if not ask:
+        journey.tell(f"rows: {counts}")
+        return
+    with journey.hidden():
+        typer.confirm(
+            f"Rows of listener {user_id}, over all object versions: {counts}.\n"
+            "Remove them for good?",
+            abort=True,
+            err=True,
+        )
 
 
 @features.command("run")
