@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url
-SOURCES := app.py bootstrap.py music_country infra glue_jobs sagemaker inference local_aws tests benchmarks
+SOURCES := app.py bootstrap.py music_country infra glue_jobs sagemaker inference local_aws tests benchmarks examples
 PACKAGES := -p music_country -p infra -p glue_jobs -p inference -p local_aws
 PARALLEL := --numprocesses auto --dist loadscope
 DATA ?=
