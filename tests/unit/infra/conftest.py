@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 ACCOUNT = "123456789012"
-FAST = {"aws:cdk:disable-stack-trace": True}
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def new_app() -> Callable[..., cdk.App]:
     """Make an app with the project's feature flags."""
-    context = json.loads((ROOT / "cdk.json").read_text())["context"] | FAST
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
 
     def make(folder: Path, **flags: str) -> cdk.App:
         return cdk.App(outdir=str(folder), context=context | flags)

@@ -88,6 +88,12 @@ def test_training_stops_in_time(anywhere: Any) -> None:
         assert ("CheckpointConfig" in request) == request["EnableManagedSpotTraining"]
 
 
+def test_training_takes_its_code_from_the_image(anywhere: Any) -> None:
+    for request in training_requests(anywhere):
+        assert "AlgorithmName" not in request["AlgorithmSpecification"]
+        assert "sagemaker_submit_directory" not in json.dumps(request)
+
+
 def test_names_of_models_and_configs_are_left_to_cloudformation(anywhere: Any) -> None:
     assert "ModelName" not in anywhere.one("AWS::SageMaker::Model")
     assert "EndpointConfigName" not in anywhere.one("AWS::SageMaker::EndpointConfig")
@@ -294,6 +300,18 @@ def test_data_goes_only_when_setting_and_flag_say_so(
                 assert resource["DeletionPolicy"] == policy
 
 
+def test_arrivals_are_told_to_eventbridge_without_a_function(anywhere: Any) -> None:
+    told = {
+        place: bucket["NotificationConfiguration"]
+        for place, bucket in anywhere.resources("AWS::S3::Bucket").items()
+        if "NotificationConfiguration" in bucket
+    }
+    assert list(told.values()) == [
+        {"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
+    ]
+    assert not anywhere.resources("Custom::S3BucketNotifications")
+
+
 # Keys, logs, notices
 
 
@@ -331,6 +349,8 @@ def test_log_groups_have_a_key_and_an_end(anywhere: Any) -> None:
     for group in groups.values():
         assert "KmsKeyId" in group
         assert group["RetentionInDays"] in (7, 30, 90, 365)
+        # SageMaker's groups belong to the account and region, not to a stack.
+        assert not group["LogGroupName"].startswith("/aws/sagemaker/")
 
 
 def test_every_function_logs_to_a_group_of_the_project(anywhere: Any) -> None:
