@@ -69,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("command", commands(), ids=name)
+@pytest.mark.parametrize("command", list(commands()), ids=name)
 def test_a_command_of_the_documentation(command: Command, folder: Path) -> None:
     if command.text.startswith(CHEAP):
         done = subprocess.run(
@@ -83,7 +83,7 @@ def test_a_command_of_the_documentation(command: Command, folder: Path) -> None:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return
-    program, *arguments = shlex.split(command.text)
+    program, *arguments = shlex.split(command.text, comments=True)
     match program, arguments:
         case "music-country", _:
             parse(get_command(app), arguments)
