@@ -105,49 +105,50 @@ class Connection:
     @cached_property
     def s3(self) -> S3Client:
         """S3."""
-        return self._client("s3")  # type: ignore[no-any-return]
+        return self.client("s3")  # type: ignore[no-any-return]
 
     @cached_property
     def ssm(self) -> SSMClient:
         """Systems Manager's parameters."""
-        return self._client("ssm")  # type: ignore[no-any-return]
+        return self.client("ssm")  # type: ignore[no-any-return]
 
     @cached_property
     def glue(self) -> GlueClient:
         """Glue."""
-        return self._client("glue")  # type: ignore[no-any-return]
+        return self.client("glue")  # type: ignore[no-any-return]
 
     @cached_property
     def sagemaker(self) -> SageMakerClient:
         """SageMaker's control plane."""
-        return self._client("sagemaker")  # type: ignore[no-any-return]
+        return self.client("sagemaker")  # type: ignore[no-any-return]
 
     @cached_property
     def sagemaker_runtime(self) -> SageMakerRuntimeClient:
         """SageMaker's endpoints."""
-        return self._client("sagemaker-runtime")  # type: ignore[no-any-return]
+        return self.client("sagemaker-runtime")  # type: ignore[no-any-return]
 
     @cached_property
     def stepfunctions(self) -> SFNClient:
         """Step Functions."""
-        return self._client("stepfunctions")  # type: ignore[no-any-return]
+        return self.client("stepfunctions")  # type: ignore[no-any-return]
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
         """CloudWatch's logs."""
-        return self._client("logs")  # type: ignore[no-any-return]
+        return self.client("logs")  # type: ignore[no-any-return]
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:
         """CloudFormation."""
-        return self._client("cloudformation")  # type: ignore[no-any-return]
+        return self.client("cloudformation")  # type: ignore[no-any-return]
 
     @cached_property
     def cost_explorer(self) -> Any:
         """Cost Explorer."""
-        return self._client("ce")
+        return self.client("ce")
 
-    def _client(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
+        """Return a client of any other service."""
         config = Config(
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=INVOKE_TIMEOUT,

@@ -25,6 +25,7 @@ PLAYS_COLUMNS = ("user_id", "artist_name")
 PLAYS_OPTIONAL = ("rank", "playcount", "mbid")
 USERS_COLUMNS = ("user_id", "country")
 USERS_OPTIONAL = ("total_scrobbles",)
+MOST_NAMES = 8  # of a folder, in an error
 
 _SUFFIXES: dict[str, FileFormat] = {
     ".parquet": "parquet",
@@ -95,10 +96,17 @@ def recognise(names: Iterable[str], *, source: str) -> RawTables:
     plays = _find(present, _PLAYS, source)
     if plays is None:
         raise DataError(
-            f"{source}: no table of plays among {', '.join(present) or 'no files at all'}; put "
+            f"{source}: no table of plays among {_listed(present)}; put "
             "top_artists.parquet, .csv or .csv.gz (user_id, rank, artist_name, playcount) there"
         )
     return RawTables(plays, _find(present, _USERS, source))
+
+
+def _listed(names: list[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - MOST_NAMES
+    some = ", ".join(names[:MOST_NAMES]) or "no files at all"
+    return f"{some} and {more:,} more" if more > 0 else some
 
 
 def _find(

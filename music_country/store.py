@@ -45,8 +45,20 @@ def latest_features_run(connection: Connection) -> str:
 
 
 def features_manifest(connection: Connection, run: str) -> dict[str, Any]:
-    """Return the manifest of a features run."""
-    return _read_json(connection, connection.names.data_bucket, f"{FEATURES}{run}/{MANIFEST}")
+    """Return the manifest of a features run.
+
+    Raises
+    ------
+    ResourceError
+        There is no such run, or it was not finished.
+    """
+    bucket, key = connection.names.data_bucket, f"{FEATURES}{run}/{MANIFEST}"
+    if not list_keys(connection, bucket, key):
+        raise ResourceError(
+            f"features run {run} has no s3://{bucket}/{key}: it is not there or was not finished; "
+            "`music-country status` shows the runs"
+        )
+    return _read_json(connection, bucket, key)
 
 
 def test_listeners(connection: Connection, run: str) -> Iterator[LabelledListener]:
@@ -85,10 +97,20 @@ def _tables(connection: Connection, prefix: str) -> Iterator[pa.Table]:
 
 
 def evaluation(connection: Connection, version: str) -> dict[str, Any]:
-    """Return the evaluation of a bundle version on its test split."""
-    return _read_json(
-        connection, connection.names.models_bucket, f"{REPORTS}{version}/{EVALUATION}"
-    )
+    """Return the evaluation of a bundle version on its test split.
+
+    Raises
+    ------
+    ResourceError
+        No such bundle was ever assembled, or its evaluation cannot be read.
+    """
+    bucket, key = connection.names.models_bucket, f"{REPORTS}{version}/{EVALUATION}"
+    if not list_keys(connection, bucket, key):
+        raise ResourceError(
+            f"bundle {version} has no report under s3://{bucket}/{REPORTS}; "
+            "`music-country models list` shows which bundles there are"
+        )
+    return _read_json(connection, bucket, key)
 
 
 def fetch_report(connection: Connection, version: str, to: Path) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from infra.constructs.placement import Placement
     from infra.settings import TrainingSettings
 
+METRIC = "validation:log_loss"
+"""What a job that fits a model prints, and SageMaker keeps of it."""
 ATTEMPTS = 3
 """How often a training job is run before its failure is the execution's."""
 
@@ -298,6 +300,7 @@ class TrainingJob(sfn.StateMachineFragment):
             "AlgorithmSpecification": {
                 "TrainingImage": runtime.image_uri,
                 "TrainingInputMode": "File",
+                "MetricDefinitions": [{"Name": METRIC, "Regex": f"{METRIC}=([0-9.]+);"}],
             },
             "HyperParameters": {"task": self._task.name, **self._task.hyperparameters},
             "InputDataConfig": [

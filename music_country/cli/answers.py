@@ -132,7 +132,10 @@ def report(
     with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
         version = version or CountryClient(connection).champion()
         if version == PRIOR_VERSION:
-            raise DataError("no bundle was trained yet, so there is no report: `make run` trains")
+            raise DataError(
+                "the champion is the prior, which has no report: name a bundle of "
+                "`music-country models list` by --version, or train the first with `make run`"
+            )
         evaluation = store.evaluation(connection, version)
         path = out or Path(f"report-{version}.html")
         store.fetch_report(connection, version, path)

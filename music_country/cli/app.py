@@ -85,6 +85,7 @@ for command in (
     answers.report,
     steps.logs,
     owner.deploy,
+    owner.smoke,
     owner.cost,
 ):
     app.command()(command)

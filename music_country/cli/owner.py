@@ -1,15 +1,17 @@
-"""Commands of who pays: deploy, cost."""
+"""Commands of who owns an environment: deploy, smoke, cost."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
-import typer  # noqa: TC002 - typer reads the annotations
+import typer
 
+from music_country import smoke as smoking
 from music_country.cdk import Cdk, project_root
 from music_country.cli.console import say, say_json, say_table
 from music_country.cli.emulator import up
+from music_country.cli.progress import REACH, Journey
 from music_country.cli.target import Target
 from music_country.connection import explained
 from music_country.errors import ResourceError
@@ -34,6 +36,29 @@ def deploy(context: typer.Context) -> None:
         variables={"AWS_REGION": names.region, "AWS_PROFILE": str(target.profile)},
     )("deploy", "--all", "--profile", str(target.profile))
     say(f"Environment {connection.environment} is deployed in account {names.account}.")
+
+
+def smoke(context: typer.Context) -> None:
+    """Try a deployed environment: stacks, rights, quotas, image, one answer, one tiny run."""
+    target = Target.of(context)
+    found: list[smoking.Check] = []
+    with (
+        Journey([REACH, *smoking.CHECKS]).shown() as journey,
+        target.reached(journey) as connection,
+    ):
+        for name, check in smoking.checks(connection):
+            with journey.step(name):
+                found.append(check())
+    if target.as_json:
+        say_json(found)
+    else:
+        say_table(
+            f"Environment {connection.environment}",
+            ["Check", "State", "Found"],
+            [(check.name, check.state, check.detail) for check in found],
+        )
+    if any(check.state == smoking.FAILED for check in found):
+        raise typer.Exit(1)
 
 
 def cost(

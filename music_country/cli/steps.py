@@ -148,6 +148,7 @@ def train_run(
     connection = target.connect()
     with Journey([TRAIN]).shown() as journey, journey.step(TRAIN):
         on = run or store.latest_features_run(connection)
+        store.features_manifest(connection, on)
         journey.tell(f"features run {on}")
         arn = runs.start_training(connection, on)
         done = journey.follow(lambda: runs.training_run(connection, arn), seconds=TRAINING_SECONDS)

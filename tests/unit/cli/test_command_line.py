@@ -40,6 +40,7 @@ def test_every_command_of_the_documentation_is_there() -> None:
         "report",
         "logs",
         "deploy",
+        "smoke",
         "cost",
         "data",
         "models",
@@ -106,7 +107,7 @@ def test_the_report_is_fetched(aws: Aws, tmp_path: Path) -> None:
 def test_there_is_no_report_of_the_prior(aws: Aws) -> None:
     result = call("report", *ON_AWS)
     assert result.exit_code == 1
-    assert "no bundle was trained yet" in result.stderr
+    assert "the champion is the prior, which has no report" in result.stderr
 
 
 @pytest.mark.parametrize(
