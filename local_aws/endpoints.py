@@ -586,7 +586,12 @@ def fetch_model(runtime: Runtime, location: Location, folder: Path) -> None:
             members = tar.getmembers()
             if sum(member.size for member in members) > LARGEST_ARCHIVE:
                 raise LocalAwsError(f"{location.uri} unpacks to more than {LARGEST_ARCHIVE} bytes")
-            tar.extractall(folder, members, filter="data")
+            for member in members:
+                leads_out = member.name.startswith("/") or ".." in member.name.split("/")
+                if leads_out or not (member.isfile() or member.isdir()):
+                    raise tarfile.TarError(f"{member.name} leads out of it or is no file or folder")
+                # Neither owner nor mode of who packed it; `filter` is not in Python before 3.11.4.
+                tar.extract(member, folder, set_attrs=False)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise LocalAwsError(f"{location.uri} is no sound model archive: {error}") from error
     finally:
