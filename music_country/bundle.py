@@ -581,6 +581,7 @@ def unpack(archive: Path | io.BufferedIOBase, folder: Path, *, limit: int = MAX_
                     raise BundleError(
                         f"{label}: unpacks to more than {limit} bytes or {MAX_MEMBERS} files"
                     )
-                tar.extract(member, folder, filter="data")
+                # Neither owner nor mode of who packed it; `filter` is not in Python before 3.11.4.
+                tar.extract(member, folder, set_attrs=False)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, OSError) as error:
         raise BundleError(f"{label}: not a complete .tar.gz archive ({error})") from error
