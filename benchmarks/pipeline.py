@@ -4,9 +4,10 @@
 
 Ours are the two Glue jobs and the training job's tasks as the state machine starts them, except
 that the tasks share one process, as the original's do. The original computes its features in one
-Spark session, trains its chain and evaluates it. Both start from the same raw files, alternate, and
-are compared by medians. The flat model, which our chain is judged against and the original's is
-not, is printed apart and on neither side.
+Spark session, trains its chain and evaluates it. Java compiles as it costs each side least: ours as
+on the emulator, the original by default (167 CPU seconds of features; as on the emulator, 180).
+Both start from the same raw files, alternate, and are compared by medians. The flat model, which
+our chain is judged against and the original's is not, is printed apart and on neither side.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 from features import ARTISTS, JOBS, ROOT, STEPS_SIZE, Ended, in_glue, measured
 
+from local_aws.glue import JAVA_OPTIONS
 from music_country.sample import write_sample
 
 IMAGE_PYTHON = ROOT / ".venvs" / "image" / "bin" / "python"
@@ -36,12 +38,10 @@ def in_image(side: str, data: Path) -> Ended:
 
 def ours(data: Path) -> dict[str, Ended]:
     """Run our stages; the flat judge first, since `assemble` reads it."""
-    found = {
-        job: in_glue(
-            f"glue_jobs/{job}.py", "--JOB_RUN_ID", f"jr_{job}", "--data_uri", data.as_uri()
-        )
-        for job in JOBS
-    }
+    found = {}
+    for job in JOBS:
+        arguments = ("--JOB_RUN_ID", f"jr_{job}", "--data_uri", data.as_uri())
+        found[job] = in_glue(f"glue_jobs/{job}.py", *arguments, java_options=JAVA_OPTIONS)
     return found | {"flat judge": in_image("flat", data), "training": in_image("ours", data)}
 
 
