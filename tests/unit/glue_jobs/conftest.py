@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT))
 SPARK = (
     "--master local[2] --driver-memory 1g --conf spark.ui.enabled=false "
+    "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' "
     "--conf spark.ui.showConsoleProgress=false pyspark-shell"
 )
 
