@@ -2,7 +2,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url
 SOURCES := app.py bootstrap.py music_country infra glue_jobs sagemaker inference local_aws tests benchmarks examples
-PACKAGES := -p music_country -p infra -p glue_jobs -p inference -p local_aws
 PARALLEL := --numprocesses auto --dist loadscope
 DATA ?=
 
@@ -42,7 +41,7 @@ real: setup  ## the tests that need the optional data folder, over the emulator 
 
 lint: setup  ## ruff and mypy --strict
 	@echo "ruff"; $(BIN)/ruff check $(SOURCES) && $(BIN)/ruff format --check $(SOURCES)
-	@echo "mypy"; $(BIN)/mypy $(PACKAGES) && MYPYPATH=sagemaker:. $(BIN)/mypy --explicit-package-bases sagemaker/*.py
+	@echo "mypy"; $(BIN)/mypy
 
 format: setup  ## let ruff rewrite
 	@$(BIN)/ruff check --fix-only $(SOURCES); $(BIN)/ruff format $(SOURCES)
