@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_cdk import aws_events as events
 from aws_cdk import aws_glue as glue
@@ -14,16 +14,21 @@ from aws_cdk import aws_s3_assets as assets
 
 from infra.base_stack import BaseStack
 from infra.constructs.glue_job import GlueJob, GlueRuntime, JobDefinition
-from infra.constructs.permissions import RUNS, allow
+from infra.constructs.permissions import METRICS, RUNS, allow
 from infra.constructs.placed_objects import PlacedObjects
 from infra.settings import Settings, SettingsError
+from music_country.answer_profile import MEASURES
 from music_country.resources import (
+    CAPTURES,
+    DRIFT,
     EMBEDDINGS,
     ENDPOINT,
     FEATURES,
+    NAMESPACE,
     PACKAGES,
     RAW,
     READY,
+    REPORTS,
     SCORES,
 )
 
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from infra.data_stack import DataStack
+    from infra.settings import DriftSettings
 
 ROOT = Path(__file__).parents[1]
 WHEELS = ROOT / "build" / "wheels"
@@ -38,7 +44,7 @@ PACKAGES_OF_THE_JOBS = ("music_country", "glue_jobs")
 
 
 class FeaturesStack(BaseStack):
-    """Jobs `embeddings`, `splits` and `scoring`; the workflow; event and schedule rules.
+    """Jobs `embeddings`, `splits`, `scoring` and `drift`; the workflow; event and schedule rules.
 
     Parameters
     ----------
@@ -58,6 +64,7 @@ class FeaturesStack(BaseStack):
         self.embeddings = self._build_embeddings()
         self.splits = self._build_splits()
         self.scoring = self._build_scoring()
+        self.drift = self._build_drift(settings.drift) if settings.drift else None
         self.workflow = self._build_workflow()
         self._build_triggers()
         self._build_rules()
@@ -169,16 +176,59 @@ class FeaturesStack(BaseStack):
                 },
             ),
         )
-        bundles = [self.models_bucket.arn_for_objects(f"{ENDPOINT}*")]
-        allow(scoring.role, ["s3:GetObject"], bundles, because=RUNS)
-        allow(
-            scoring.role,
-            ["s3:ListBucket"],
-            [self.models_bucket.bucket_arn],
-            conditions={"StringLike": {"s3:prefix": f"{ENDPOINT}*"}},
-        )
+        self._allow_models(scoring, ENDPOINT)
         allow(scoring.role, ["ssm:GetParameter"], [self.champion_arn])
         return scoring
+
+    def _build_drift(self, settings: DriftSettings) -> GlueJob:
+        limits = {f"--max_{m}": str(getattr(settings, f"max_{m}")) for m in MEASURES}
+        drift = self._job(
+            "Drift",
+            JobDefinition(
+                name=self.names.drift_job,
+                script=ROOT / "glue_jobs" / "drift.py",
+                reads=[],
+                writes=[DRIFT],
+                arguments={
+                    "--data_uri": self._data_uri,
+                    "--captures_uri": self.models_bucket.s3_url_for_object(CAPTURES),
+                    "--reports_uri": self.models_bucket.s3_url_for_object(REPORTS),
+                    "--champion_parameter": self.names.champion_parameter,
+                    "--environment": self.settings.environment,
+                    "--days": str(settings.days),
+                    "--least_listeners": str(settings.least_listeners),
+                    **limits,
+                },
+            ),
+        )
+        self._allow_models(drift, CAPTURES, REPORTS)
+        allow(drift.role, ["ssm:GetParameter"], [self.champion_arn])
+        allow(
+            drift.role,
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            because=METRICS,
+            conditions={"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
+        )
+        self._trigger(
+            "DriftOnSchedule",
+            "SCHEDULED",
+            drift,
+            schedule=settings.schedule,
+            start_on_creation=True,
+        )
+        return drift
+
+    def _allow_models(self, job: GlueJob, *prefixes: str) -> None:
+        """Let a job read prefixes of the models bucket."""
+        objects = [self.models_bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes]
+        allow(job.role, ["s3:GetObject"], objects, because=RUNS)
+        allow(
+            job.role,
+            ["s3:ListBucket"],
+            [self.models_bucket.bucket_arn],
+            conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
+        )
 
     def _build_workflow(self) -> glue.CfnWorkflow:
         return glue.CfnWorkflow(
@@ -199,9 +249,13 @@ class FeaturesStack(BaseStack):
             ]
         )
         then = self._trigger(
-            "Then", "CONDITIONAL", self.splits, in_workflow=True, predicate=succeeded
+            "Then",
+            "CONDITIONAL",
+            self.splits,
+            in_workflow=True,
+            predicate=succeeded,
+            start_on_creation=True,
         )
-        then.start_on_creation = True
         then.add_resource_dependency(self.embeddings.job)
         # Glue refuses two triggers that are added to one workflow at the same moment.
         then.add_resource_dependency(start)
@@ -242,6 +296,23 @@ class FeaturesStack(BaseStack):
                 targets=[target],
             )
 
+        if self.settings.drift and self.settings.drift.retrain:
+            events.CfnRule(
+                self,
+                "Drifted",
+                name=f"{self.names.prefix}-drifted",
+                description="Listeners have changed: start the feature workflow, then train",
+                event_pattern={
+                    "source": ["aws.cloudwatch"],
+                    "detail-type": ["CloudWatch Alarm State Change"],
+                    "detail": {
+                        "alarmName": [self.names.drift_alarm],
+                        "state": {"value": ["ALARM"]},
+                    },
+                },
+                targets=[target],
+            )
+
     def _job(self, construct_id: str, definition: JobDefinition) -> GlueJob:
         job = GlueJob(self, construct_id, definition=definition, runtime=self.runtime)
         if self.settings.wheels:
@@ -255,7 +326,7 @@ class FeaturesStack(BaseStack):
         job: GlueJob,
         *,
         in_workflow: bool = False,
-        predicate: glue.CfnTrigger.PredicateProperty | None = None,
+        **options: Any,
     ) -> glue.CfnTrigger:
         suffix = "".join(f"-{c.lower()}" if c.isupper() else c for c in construct_id)
         trigger = glue.CfnTrigger(
@@ -264,8 +335,8 @@ class FeaturesStack(BaseStack):
             name=f"{self.names.workflow}{suffix}",
             type=kind,
             workflow_name=self.workflow.ref if in_workflow else None,
-            predicate=predicate,
             actions=[glue.CfnTrigger.ActionProperty(job_name=job.name)],
+            **options,
         )
         trigger.add_resource_dependency(job.job)
         return trigger

@@ -14,7 +14,8 @@ from aws_cdk import aws_iam as iam
 from infra.base_stack import BaseStack
 from infra.constructs.permissions import allow, allow_key
 from infra.serving_stack import VARIANT
-from music_country.resources import COST_TAG
+from music_country.answer_profile import MEASURES
+from music_country.resources import COST_TAG, NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from infra.data_stack import DataStack
     from infra.settings import Settings
 
-NAMESPACE = "MusicCountry"
-"""Of the project's own metrics, which the Lambdas write."""
 BUDGET_SHARE = 80
 """Percent of the month's budget at which a notice is sent."""
 
@@ -99,6 +98,10 @@ class MonitoringStack(BaseStack):
             self._graph("API latency (ms)", self._api("Latency", statistic="p99")),
             self._graph("API answers and errors", self._answers()),
         )
+        if self.settings.drift:
+            dashboard.add_widgets(
+                self._graph("Drift of answers", self._own(*(f"drift_{m}" for m in MEASURES)))
+            )
         return dashboard
 
     def _build_alarms(self) -> None:
@@ -106,11 +109,16 @@ class MonitoringStack(BaseStack):
         [failed] = self._executions("ExecutionsFailed", period=minutes)
         [broken] = self._api("5xx", period=minutes)
         [disk] = self._instances("DiskUtilization", period=minutes, statistic="max")
-        for name, metric, threshold, why in (
+        alarms = [
             ("training-failed", failed, 0, "an execution of the training failed"),
             ("api-5xx", broken, 5, "the API answers with errors"),
             ("endpoint-disk", disk, 80, "bundles fill the endpoint's disk (%)"),
-        ):
+        ]
+        if self.settings.drift:
+            [drifted] = self._own("drift_breaches", period=cdk.Duration.hours(1), statistic="max")
+            name = self.names.drift_alarm.removeprefix(f"{self.names.prefix}-")
+            alarms.append((name, drifted, 0, "listeners differ from those trained on"))
+        for name, metric, threshold, why in alarms:
             alarm = cloudwatch.Alarm(
                 self,
                 name,
@@ -129,7 +137,7 @@ class MonitoringStack(BaseStack):
         role = iam.Role(self, "NoticeRole", assumed_by=iam.ServicePrincipal("events.amazonaws.com"))
         allow(role, ["sns:Publish"], [topic])
         allow_key(role, self._data.key)
-        jobs = [self.names.embeddings_job, self.names.splits_job, self.names.scoring_job]
+        jobs = self._jobs
         events.CfnRule(
             self,
             "JobFailed",
@@ -188,6 +196,12 @@ class MonitoringStack(BaseStack):
     def _graph(self, title: str, metrics: list[cloudwatch.IMetric]) -> cloudwatch.GraphWidget:
         return cloudwatch.GraphWidget(title=title, left=metrics, width=8)
 
+    @property
+    def _jobs(self) -> list[str]:
+        names = self.names
+        watched = [names.drift_job] if self.settings.drift else []
+        return [names.embeddings_job, names.splits_job, names.scoring_job, *watched]
+
     def _job_metrics(self, name: str) -> list[cloudwatch.IMetric]:
         return [
             cloudwatch.Metric(
@@ -197,7 +211,7 @@ class MonitoringStack(BaseStack):
                 statistic="max",
                 label=job,
             )
-            for job in (self.names.embeddings_job, self.names.splits_job, self.names.scoring_job)
+            for job in self._jobs
         ]
 
     def _executions(self, *names: str, **options: Any) -> list[cloudwatch.IMetric]:
@@ -221,9 +235,9 @@ class MonitoringStack(BaseStack):
         names = ("answers", "input_errors", "model_errors")
         return _metrics(NAMESPACE, names, {"service": "music-country-api"}, {})
 
-    def _own(self, *names: str) -> list[cloudwatch.IMetric]:
+    def _own(self, *names: str, **options: Any) -> list[cloudwatch.IMetric]:
         dimensions = {"environment": self.settings.environment}
-        return _metrics(NAMESPACE, names, dimensions, {"statistic": "avg"})
+        return _metrics(NAMESPACE, names, dimensions, {"statistic": "avg"} | options)
 
 
 def _metrics(

@@ -112,6 +112,27 @@ class ServingSettings(_Section):
         return self
 
 
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class DriftSettings(_Section):
+    """The job that compares captured answers with those of the champion's test listeners."""
+
+    schedule: str = Field(default="cron(0 5 * * ? *)", pattern=r"^cron\(.+\)$")
+    """When it runs, in UTC."""
+    days: int = Field(default=7, ge=1, le=90)
+    """How far back it reads captures."""
+    least_listeners: int = Field(default=1000, ge=1)
+    """With fewer captured listeners nothing is called a breach."""
+    max_artist_coverage: Share = 0.2
+    max_list_length: Share = 0.2
+    max_confidence: Share = 0.2
+    max_country: Share = 0.2
+    """The largest accepted shift of each measure, from 0 (the same) to 1."""
+    retrain: bool = False
+    """Whether a breach starts the feature workflow on the last batch, and so training."""
+
+
 class JwtSettings(_Section):
     """Who may call the API with a JSON web token."""
 
@@ -160,6 +181,17 @@ class Settings(_Section):
     training: TrainingSettings = TrainingSettings()
     serving: ServingSettings = ServingSettings()
     api: ApiSettings = ApiSettings()
+    drift: DriftSettings | None = None
+    """Watch for drift; needs captures."""
+
+    @model_validator(mode="after")
+    def _drift_has_captures(self) -> Settings:
+        if self.drift and not self.serving.capture_percent:
+            raise ValueError(
+                "drift needs captured answers: set serving.capture_percent above 0, or leave "
+                "drift away"
+            )
+        return self
 
     @model_validator(mode="after")
     def _production_is_resilient(self) -> Settings:

@@ -30,6 +30,7 @@ from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
+from local_aws.captures import Capture
 from local_aws.errors import LocalAwsError
 from local_aws.names import require_sagemaker
 from local_aws.objects import Location, parse_uri
@@ -537,7 +538,16 @@ class EndpointService:
         passed = {name: given[name.lower()] for name in PASSED_ON if given.get(name.lower())}
         answer = server.invoke(body, passed, given.get("x-amzn-sagemaker-target-model"))
         lowered = {header.lower(): value for header, value in answer.headers.items()}
+        if capture := self._capture(endpoint):
+            kinds = given.get("content-type", ""), lowered.get("content-type", "")
+            place = name, self._variant(name)
+            self.runtime.submit(capture.keep, self.runtime.objects, place, kinds, body, answer.body)
         return Answer(answer.status, lowered, answer.body)
+
+    def _capture(self, endpoint: Any) -> Capture | None:
+        """Return how this request is captured, if its endpoint captures and chance picks it."""
+        configuration = self.backend.endpoint_configs[endpoint.endpoint_config_name]
+        return Capture.drawn(configuration.data_capture_config or {})
 
 
 def _with_isolation(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

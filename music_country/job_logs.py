@@ -24,6 +24,7 @@ class Source(StrEnum):
     EMBEDDINGS = "embeddings"
     SPLITS = "splits"
     SCORING = "scoring"
+    DRIFT = "drift"
     TRAINING = "training"
     ENDPOINT = "endpoint"
 
@@ -59,6 +60,7 @@ def last_lines(
             Source.EMBEDDINGS: names.embeddings_job,
             Source.SPLITS: names.splits_job,
             Source.SCORING: names.scoring_job,
+            Source.DRIFT: names.drift_job,
         }[source]
         groups, streams = GLUE_GROUPS, run or _last_job_run(connection, job)
     found = _events(connection, groups=groups, streams=streams, most=lines)

@@ -22,6 +22,8 @@ FEATURES = "features/"
 """Prefix in the data bucket: ``features/<run>/``, run being the Glue run id of `splits`."""
 SCORES = "scores/"
 """Prefix in the data bucket of batch-scoring output: ``scores/<run>/``."""
+DRIFT = "drift/"
+"""Prefix in the data bucket of what the drift job found: ``drift/<run>/``."""
 MANIFEST = "manifest.json"
 """Written last in a run's prefix: a run without it does not exist for any reader."""
 QUALITY = "quality.json"
@@ -46,6 +48,8 @@ TEMPORARY = "temporary/"
 """Prefix in the data bucket that Glue uses while a job runs."""
 SPARK_UI = "spark-ui/"
 """Prefix in the data bucket of Spark's event logs."""
+NAMESPACE = "MusicCountry"
+"""Of the project's own metrics in CloudWatch."""
 COST_TAG = "project"
 """Cost allocation tag of every resource; its value is `ResourceNames.prefix`."""
 PRIOR_VERSION = "prior"
@@ -113,6 +117,16 @@ class ResourceNames:
     def scoring_job(self) -> str:
         """Glue job: raw plays to countries, with the champion."""
         return f"{self.prefix}-scoring"
+
+    @property
+    def drift_job(self) -> str:
+        """Glue job: captured answers beside those of the champion's test listeners."""
+        return f"{self.prefix}-drift"
+
+    @property
+    def drift_alarm(self) -> str:
+        """Alarm on a breach that the drift job found."""
+        return f"{self.prefix}-drift-breach"
 
     @property
     def workflow(self) -> str:

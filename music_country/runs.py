@@ -194,13 +194,44 @@ def start_scoring(connection: Connection, *, batch: str, every_country: bool) ->
 
 def scoring_run(connection: Connection, run_id: str) -> Run:
     """Return the state of a run of the scoring job."""
-    with explained(f"reading scoring run {run_id}"):
-        run = connection.glue.get_job_run(JobName=connection.names.scoring_job, RunId=run_id)[
-            "JobRun"
-        ]
-    step = _glue_step("scoring", {"JobDetails": {"JobRuns": [run]}})
+    return _job_run(connection, "scoring", connection.names.scoring_job, run_id)
+
+
+def start_drift(connection: Connection) -> str:
+    """Start the drift job and return the job run's id.
+
+    Raises
+    ------
+    ResourceError
+        The environment has no such job, or it runs already.
+    """
+    name = connection.names.drift_job
+    if name not in _job_names(connection):
+        raise ResourceError(
+            f"environment {connection.environment} does not watch for drift: give it `drift = {{}}`"
+            " and a serving.capture_percent in infra/environments.toml, and deploy"
+        )
+    with explained("starting the drift job"):
+        return connection.glue.start_job_run(JobName=name)["JobRunId"]
+
+
+def drift_run(connection: Connection, run_id: str) -> Run:
+    """Return the state of a run of the drift job."""
+    return _job_run(connection, "drift", connection.names.drift_job, run_id)
+
+
+def _job_names(connection: Connection) -> set[str]:
+    with explained("listing the Glue jobs"):
+        pages = connection.glue.get_paginator("get_jobs").paginate()
+        return {job["Name"] for page in pages for job in page["Jobs"]}
+
+
+def _job_run(connection: Connection, kind: str, job: str, run_id: str) -> Run:
+    with explained(f"reading {kind} run {run_id}"):
+        run = connection.glue.get_job_run(JobName=job, RunId=run_id)["JobRun"]
+    step = _glue_step(kind, {"JobDetails": {"JobRuns": [run]}})
     return Run(
-        kind="scoring",
+        kind=kind,
         id=run_id,
         state=step.state,
         started=run["StartedOn"],

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from music_country.client import Artist, Listener
 from music_country.connection import explained
 from music_country.errors import ResourceError
-from music_country.resources import ENDPOINT, FEATURES, LATEST, MANIFEST, REPORTS, SCORES
+from music_country.resources import DRIFT, ENDPOINT, FEATURES, LATEST, MANIFEST, REPORTS, SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +86,11 @@ def scores(connection: Connection, run: str) -> pa.Table:
             f"scoring run {run} left nothing in s3://{connection.names.data_bucket}/{SCORES}{run}/"
         )
     return pa.concat_tables(tables)
+
+
+def drift(connection: Connection, run: str) -> dict[str, Any]:
+    """Return what a run of the drift job found."""
+    return _read_json(connection, connection.names.data_bucket, f"{DRIFT}{run}/{MANIFEST}")
 
 
 def _tables(connection: Connection, prefix: str) -> Iterator[pa.Table]:

@@ -12,6 +12,7 @@ from calibration import fit_calibration
 from chained import ChainScores, chain_tasks
 from fitting import flat_task
 
+from music_country.answer_profile import answer_profile
 from music_country.chain import log_probabilities, log_softmax
 from music_country.listeners import listener_features
 from music_country.metrics import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from features import FeaturesManifest, Listeners, Plays
     from fitting import Task, Training
 
+    from music_country.answer_profile import Profile
     from music_country.artist_table import ArtistTable
     from music_country.bundle import Hierarchy
     from music_country.metrics import Interval, Reliability
@@ -154,6 +156,8 @@ class Evaluation:
         Test listeners by true (row) and likeliest (column) region.
     prior_powers
         Metrics on validation by prior power.
+    answers
+        How the chain's answers on test are spread, for the drift job.
     visited
         Regions scored for a test listener's top 1, 3 and 5, on average.
     """
@@ -169,6 +173,7 @@ class Evaluation:
     countries: list[dict[str, Any]]
     region_confusion: npt.NDArray[np.intp]
     prior_powers: list[dict[str, float]]
+    answers: Profile
     visited: dict[str, float]
 
 
@@ -210,6 +215,7 @@ def evaluate(subject: Subject) -> Evaluation:
         countries=_country_tables(subject),
         region_confusion=_region_confusion(subject),
         prior_powers=_prior_powers(subject),
+        answers=_answers(subject, log_p[CHAIN]),
         visited={
             f"top{k}": float(subject.predictor.top_k(features, k).visited.mean()) for k in (1, 3, 5)
         },
@@ -219,6 +225,17 @@ def evaluate(subject: Subject) -> Evaluation:
 def or_prior(log_p: FloatArray, known: npt.NDArray[np.bool_], prior: FloatArray) -> FloatArray:
     """Return the answers, with the prior for listeners without a known artist, as the endpoint."""
     return np.where(known[:, None], log_p, np.log(prior))
+
+
+def _answers(subject: Subject, log_p: FloatArray) -> Profile:
+    """Return how the chain's answers are spread."""
+    plays = subject.plays.batch(subject.artists)
+    return answer_profile(
+        known=plays.known,
+        unknown=plays.unknown,
+        countries=[subject.flat_task.classes[place] for place in log_p.argmax(axis=1)],
+        probabilities=np.exp(log_p.max(axis=1)),
+    )
 
 
 def _known(subject: Subject) -> npt.NDArray[np.bool_]:
@@ -431,6 +448,7 @@ def evaluation_json(subject: Subject, evaluation: Evaluation) -> dict[str, Any]:
             "counts": evaluation.region_confusion.tolist(),
         },
         "prior_powers": evaluation.prior_powers,
+        "answers": evaluation.answers,
         "regions_visited": evaluation.visited,
     }
 

@@ -13,7 +13,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from infra.constructs.permissions import RUNS, allow, allow_key
+from infra.constructs.permissions import METRICS, RUNS, allow, allow_key
 from music_country.resources import PACKAGES, SPARK_UI, TEMPORARY
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class GlueJob(Construct):
             role,
             ["cloudwatch:PutMetricData"],
             ["*"],
-            because="metrics have no resources: the namespace is the limit",
+            because=METRICS,
             conditions={"StringEquals": {"cloudwatch:namespace": "Glue"}},
         )
         # Glue looks at its own security configuration when the job starts.

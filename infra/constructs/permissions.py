@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 RUNS = "the runs and bundle versions under a prefix are not known before they exist"
 """Why a role reaches all objects under a prefix."""
+METRICS = "metrics have no resources: the namespace is the limit"
+"""Why who may write metrics may write them anywhere within a namespace."""
 TRACING = "X-Ray's write actions have no resources"
 """Why a traced function or state machine may write to all of X-Ray."""
 

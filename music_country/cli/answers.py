@@ -1,4 +1,4 @@
-"""Commands that ask the champion: one listener, a folder of them, how good it is."""
+"""Commands that ask the champion: one listener, a folder of them, how good it is, and still is."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from music_country.resources import PRIOR_VERSION
 CHECK = "check the data"
 UPLOAD = "upload the raw data"
 SCORE = "score (Glue)"
+COMPARE = "compare captured answers (Glue)"
 FETCH = "fetch the scores"
 SCORING_SECONDS = 4 * 60 * 60
 
@@ -144,3 +145,37 @@ def report(
         return
     say_metrics(version, evaluation["metrics"], synthetic=bool(evaluation.get("synthetic")))
     say(f"Report: {path}")
+
+
+def drift(context: typer.Context) -> None:
+    """Compare recent captured answers with those of the champion's test listeners, on Glue."""
+    target = Target.of(context)
+    with (
+        Journey([REACH, COMPARE]).shown() as journey,
+        target.reached(journey) as connection,
+        journey.step(COMPARE),
+    ):
+        run = runs.start_drift(connection)
+        journey.follow(lambda: runs.drift_run(connection, run), seconds=SCORING_SECONDS)
+        found = store.drift(connection, run)
+    if target.as_json:
+        say_json(found)
+        return
+    limits = found["parameters"]["limits"]
+    say_table(
+        f"Bundle {found['bundle_version']}: {found['listeners']:,} captured listeners beside "
+        f"{found['reference_listeners']:,} of its test split",
+        ["Measure", "Shift ", "Accepted ", ""],
+        [
+            (
+                measure.replace("_", " "),
+                f"{shift:.3f}",
+                f"{limits[measure]:.3f}",
+                "BREACH" if measure in found["breaches"] else "",
+            )
+            for measure, shift in found["shifts"].items()
+        ],
+    )
+    least = found["parameters"]["least_listeners"]
+    if found["listeners"] < least:
+        say(f"Fewer than {least:,} listeners: nothing is called a breach.")

@@ -83,6 +83,7 @@ for command in (
     answers.invoke,
     answers.score,
     answers.report,
+    answers.drift,
     steps.logs,
     owner.deploy,
     owner.smoke,

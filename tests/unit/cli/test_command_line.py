@@ -41,6 +41,7 @@ def test_every_command_of_the_documentation_is_there() -> None:
         "logs",
         "deploy",
         "smoke",
+        "drift",
         "cost",
         "data",
         "models",

@@ -283,6 +283,15 @@ def needs(*, in_vpc: bool, spot: bool, captures: bool) -> dict[str, list[Need]]:
         Need("sns:Publish", "arn:aws:sns:{region}:123456789012:music-country-{env}-notices"),
         *crypto(),
     ]
+    if captures:
+        table["features/DriftRole"] = [
+            *glue_job("Drift", [], ["drift/run/x"]),
+            *objects("GetObject", MODELS, "captures/e/v/2026/x.jsonl", "reports/v/evaluation.json"),
+            *listing(MODELS, "captures/e/v/2026/"),
+            *listing(MODELS, "reports/v/evaluation.json"),
+            Need("ssm:GetParameter", CHAMPION),
+            Need("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "MusicCountry"}),
+        ]
     if in_vpc:
         table["network/FlowRole"] = [
             Need(f"logs:{action}", LOGS + "/music-country/{env}/flow:stream")

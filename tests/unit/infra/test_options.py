@@ -34,6 +34,7 @@ def custom(synthesise: Callable[..., Any]) -> Any:
                 "training": {"instance_count": 3, "spot": True, "spot_wait_minutes": 10},
                 "serving": {"capture_percent": 25, "invocations_per_instance": 1000},
                 "api": {"jwt": {"issuer": "https://issuer.example", "audience": ["app"]}},
+                "drift": {"retrain": True, "days": 3, "max_country": 0.3},
             }
         )
     )
@@ -57,6 +58,7 @@ def test_limits_of_quality_reach_both_feature_jobs(custom: Any) -> None:
             if name.startswith("--max_")
         }
         for job in jobs
+        if not job["Name"].endswith("-drift")  # whose limits are its own
     }
     assert limits == {"embeddings": chosen, "splits": chosen, "scoring": {}}
 
@@ -147,3 +149,36 @@ def test_the_jobs_get_the_packages_and_no_command_line(local: Any) -> None:
     names = {path.name for path in packages.rglob("*")}
     assert {"resources.py", "regions.json", "splits.py"} <= names
     assert not {"cli", "__pycache__"} & names
+
+
+def test_drift_is_looked_for_alarms_and_retrains(custom: Any, dev: Any) -> None:
+    (drift,) = [
+        job
+        for job in custom.resources("AWS::Glue::Job").values()
+        if job["Name"] == "music-country-custom-drift"
+    ]
+    arguments = drift["DefaultArguments"]
+    assert arguments["--days"] == "3"
+    assert arguments["--max_country"] == "0.3"
+    assert arguments["--max_confidence"] == "0.2"
+    (alarm,) = [
+        alarm
+        for alarm in custom.resources("AWS::CloudWatch::Alarm").values()
+        if alarm["AlarmName"] == "music-country-custom-drift-breach"
+    ]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("MusicCountry", "drift_breaches")
+    assert alarm["Dimensions"] == [{"Name": "environment", "Value": "custom"}]
+    (rule,) = [
+        rule
+        for rule in custom.resources("AWS::Events::Rule").values()
+        if rule["Name"] == "music-country-custom-drifted"
+    ]
+    assert rule["EventPattern"]["detail"] == {
+        "alarmName": [alarm["AlarmName"]],
+        "state": {"value": ["ALARM"]},
+    }
+    (target,) = rule["Targets"]
+    assert custom.text(target["Arn"], "features").endswith(
+        ":workflow/music-country-custom-features"
+    )
+    assert not any("drift" in job["Name"] for job in dev.resources("AWS::Glue::Job").values())

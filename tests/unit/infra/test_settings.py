@@ -57,6 +57,15 @@ def test_production_is_in_a_vpc_protected_and_has_two_instances() -> None:
             'region = "eu-central-1"\nfeatures = { schedule = "sundays" }',
             "[dev] features.schedule: String should match pattern",
         ),
+        (
+            'region = "eu-central-1"\ndrift = {}',
+            "[dev] the environment: drift needs captured answers: set serving.capture_percent",
+        ),
+        (
+            'region = "eu-central-1"\nserving = { capture_percent = 1 }\n'
+            "drift = { max_country = 2 }",
+            "[dev] drift.max_country: Input should be less than or equal to 1, got 2",
+        ),
     ],
 )
 def test_a_wrong_value_names_field_and_reason(tmp_path: Path, toml: str, expected: str) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
 import io
+import json
+import re
 import tarfile
 from typing import Any
 
@@ -189,3 +192,55 @@ def test_names_are_checked_and_used_once(endpoint: Endpoint) -> None:
         endpoint.model("several", {})
     with pytest.raises(ClientError, match="regular expression"):
         endpoint.sagemaker.create_endpoint(EndpointName="under_score", EndpointConfigName="several")
+
+
+def test_requests_are_captured_as_sagemaker_writes_them(emulator: Any) -> None:
+    endpoint = Endpoint(emulator)
+    endpoint.model("kept", {"Mode": "MultiModel", "ModelDataUrl": "s3://plays/endpoint/"})
+    config = endpoint.sagemaker.describe_endpoint_config(EndpointConfigName="kept")
+    endpoint.sagemaker.create_endpoint_config(
+        EndpointConfigName="capturing",
+        ProductionVariants=config["ProductionVariants"],
+        DataCaptureConfig={
+            "EnableCapture": True,
+            "InitialSamplingPercentage": 100,
+            "DestinationS3Uri": "s3://plays/captures/",
+            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+            "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
+        },
+    )
+    assert endpoint.serve("capturing") == "InService"
+    endpoint.s3.put_object(
+        Bucket="plays", Key="endpoint/a.tar.gz", Body=archive({"model.txt": b"a"})
+    )
+    endpoint.runtime.invoke_endpoint(
+        EndpointName="countries",
+        TargetModel="a.tar.gz",
+        Body=b'{"x": 1}',
+        ContentType="application/json",
+    )
+
+    def kept() -> list[str]:
+        listed = endpoint.s3.list_objects_v2(Bucket="plays", Prefix="captures/countries/AllTraffic")
+        return [entry["Key"] for entry in listed.get("Contents", ())]
+
+    emulator.wait(kept)
+    (key,) = kept()
+    assert re.fullmatch(r"captures/countries/AllTraffic/\d{4}(/\d\d){3}/[\w-]+\.jsonl", key)
+    (line,) = endpoint.s3.get_object(Bucket="plays", Key=key)["Body"].read().splitlines()
+    record = json.loads(line)
+    assert record["captureData"] == {
+        "endpointInput": {
+            "observedContentType": "application/json",
+            "mode": "INPUT",
+            "data": '{"x": 1}',
+            "encoding": "JSON",
+        },
+        "endpointOutput": {
+            "observedContentType": "text/plain",
+            "mode": "OUTPUT",
+            "data": base64.b64encode(b'a:a.tar.gz:{"x": 1}').decode(),
+            "encoding": "BASE64",
+        },
+    }
+    assert record["eventMetadata"]["inferenceTime"].endswith("Z")
