@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -98,7 +99,7 @@ def test_killing_workers_under_load_loses_at_most_their_own_requests(
         while not stop.is_set():
             try:
                 statuses.append(server.invoke("a", documents[0]).status)
-            except (OSError, ValueError):
+            except (OSError, HTTPException):
                 broken.append(time.monotonic())
 
     threads = [threading.Thread(target=ask) for _ in range(3)]
