@@ -32,6 +32,7 @@ INSTANCE = PRICES["instance_hour"]
 ENVIRONMENTS = ("dev", "staging", "prod")
 PAGES = (ROOT / "docs" / "cost.md", ROOT / "docs" / "scale.md")
 ALARMS = 5
+DAYS = 30
 CORES_A_DPU = 4
 JOBS, FEWEST_WORKERS = 2, 2
 DPUS = {"G.1X": 1, "G.2X": 2, "G.4X": 4, "G.8X": 8}
@@ -50,11 +51,16 @@ class Line:
     usd: float
 
 
+def least_dpu_hours(worker_type: str) -> float:
+    """Return the DPU-hours of a Glue job that has next to nothing to do."""
+    return float(FEWEST_WORKERS * DPUS[worker_type] * ASSUMED["glue_minutes"] / 60)
+
+
 def dpu_hours(listeners: int, worker_type: str) -> float:
-    """Return the DPU-hours of both Glue jobs: what they compute, but at least their start."""
+    """Return the DPU-hours of both feature jobs: what they compute, but at least their start."""
     cpu = MEASURED["glue_fixed"] + MEASURED["glue_a_listener"] * listeners
-    least = JOBS * FEWEST_WORKERS * DPUS[worker_type] * ASSUMED["glue_minutes"] / 60
-    return float(max(least, cpu / (3600 * CORES_A_DPU * ASSUMED["busy_share"])))
+    computing = cpu / (3600 * CORES_A_DPU * ASSUMED["busy_share"])
+    return float(max(JOBS * least_dpu_hours(worker_type), computing))
 
 
 def training_hours(listeners: int, instance: str, a_listener: float) -> float:
@@ -89,7 +95,10 @@ def month(settings: Settings) -> list[Line]:
     words, execution = training_cost(settings, listeners)
     stored = listeners / 1e6 * ASSUMED["gb_per_million_listeners"]
     logs = runs * ASSUMED["logs_gb_a_run"]
-    fixed = PRICES["kms_key_month"] + ALARMS * PRICES["alarm_month"] + PRICES["dashboard_month"]
+    alarms = ALARMS + bool(settings.drift)
+    fixed = PRICES["kms_key_month"] + alarms * PRICES["alarm_month"] + PRICES["dashboard_month"]
+    drifts = DAYS if settings.drift else 0
+    drift = least_dpu_hours(settings.features.worker_type)
     return [
         Line(
             "endpoint",
@@ -97,9 +106,14 @@ def month(settings: Settings) -> list[Line]:
             serving.min_instances * hours * price,
         ),
         Line(
-            "Glue",
+            "features",
             f"{runs} runs × {dpus:.3f} DPU-hours × {PRICES['glue_dpu_hour']:g}",
             runs * dpus * PRICES["glue_dpu_hour"],
+        ),
+        Line(
+            "drift, daily",
+            f"{drifts} runs × {drift:.3f} DPU-hours × {PRICES['glue_dpu_hour']:g}",
+            drifts * drift * PRICES["glue_dpu_hour"],
         ),
         Line("training", f"{runs} runs × {words}", runs * execution),
         Line(
@@ -115,7 +129,7 @@ def month(settings: Settings) -> list[Line]:
         ),
         Line(
             "key, alarms, dashboard",
-            f"{PRICES['kms_key_month']:g} + {ALARMS} × {PRICES['alarm_month']:g} + "
+            f"{PRICES['kms_key_month']:g} + {alarms} × {PRICES['alarm_month']:g} + "
             f"{PRICES['dashboard_month']:g}",
             fixed,
         ),
