@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import http.client
 import json
@@ -603,6 +604,8 @@ def fetch_model(runtime: Runtime, location: Location, folder: Path) -> None:
                 # Neither owner nor mode of who packed it; `filter` is not in Python before 3.11.4.
                 tar.extract(member, folder, set_attrs=False)
     except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise LocalAwsError(f"no space is left to unpack {location.uri} on the disk") from error
         raise LocalAwsError(f"{location.uri} is no sound model archive: {error}") from error
     finally:
         archive.unlink(missing_ok=True)

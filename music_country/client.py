@@ -210,6 +210,9 @@ class CountryClient:
             )
         return ResourceError(
             f"endpoint {endpoint} cannot answer for {target}: {code}: {message}; "
+            "`music-country models list` shows which bundles are published"
+            if "model data" in message
+            else f"endpoint {endpoint} cannot answer for {target}: {code}: {message}; "
             "`music-country status` shows what is deployed"
         )
 

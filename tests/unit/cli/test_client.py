@@ -151,6 +151,12 @@ def test_a_missing_endpoint_says_what_to_do() -> None:
         client_of(Endpoint(missing)).ask([BJORK])
 
 
+def test_a_champion_whose_archive_is_gone_says_which_there_are() -> None:
+    gone = error("ValidationError", "Failed to download model data from s3://b/endpoint/abc/x")
+    with pytest.raises(ResourceError, match=r"abc/hier.*models list` shows which bundles are"):
+        client_of(Endpoint(gone)).ask([BJORK])
+
+
 def test_a_missing_champion_says_what_to_do(aws: Any) -> None:
     aws.delete_parameter(Name="/music-country/dev/champion")
     with pytest.raises(ResourceError, match=r"ParameterNotFound.*is this environment deployed"):

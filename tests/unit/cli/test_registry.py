@@ -56,3 +56,11 @@ def test_a_rollback_needs_someone_to_go_back_to(aws: Aws) -> None:
     with pytest.raises(ResourceError, match="was gone, whose archive is gone"):
         registry.rollback(aws.connection)
     assert CountryClient(aws.connection).champion() == "a"
+
+
+def test_a_champion_that_is_gone_is_rolled_back(aws: Aws) -> None:
+    aws.publish("a")
+    aws.name_champion("a")
+    aws.name_champion("gone")
+    assert registry.rollback(aws.connection) == ("gone", "a")
+    assert CountryClient(aws.connection).champion() == "a"

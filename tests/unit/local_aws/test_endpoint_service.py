@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
 import re
@@ -141,6 +142,28 @@ def test_a_truncated_archive_is_named(endpoint: Endpoint) -> None:
     body = archive({"model.txt": b"one" * 5000})[:60]
     endpoint.s3.put_object(Bucket="plays", Key="endpoint/cut.tar.gz", Body=body)
     assert "no sound model archive" in endpoint.error(TargetModel="cut.tar.gz")["Message"]
+    endpoint.target("cut.tar.gz", model_txt=b"whole")
+    assert endpoint.ask(b"x", TargetModel="cut.tar.gz") == b"whole:cut.tar.gz:x"
+
+
+def test_a_full_disk_is_named_and_leaves_room_for_the_next_try(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    endpoint.several()
+    endpoint.target("a.tar.gz", model_txt=b"a")
+    endpoint.target("b.tar.gz", model_txt=b"b")
+    assert endpoint.ask(b"x", TargetModel="a.tar.gz") == b"a:a.tar.gz:x"
+    with monkeypatch.context() as patch:
+        patch.setattr(tarfile.TarFile, "extract", full)
+        message = endpoint.error(TargetModel="b.tar.gz")["Message"]
+    assert "no space is left to unpack s3://plays/endpoint/b.tar.gz" in message
+    work = endpoint.emulator.runtime.work
+    assert len(list(work.glob("endpoints/*/models/*/model"))) == 1
+    assert endpoint.ask(b"x", TargetModel="a.tar.gz") == b"a:a.tar.gz:x"
+    assert endpoint.ask(b"x", TargetModel="b.tar.gz") == b"b:b.tar.gz:x"
 
 
 def test_a_single_model_endpoint_takes_no_target(endpoint: Endpoint) -> None:
