@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -113,6 +115,34 @@ def test_the_same_inputs_and_seed_give_the_same_version(
     entry.run(replace(job, num_threads=1))
     again = json.loads((job.output_folder / "evaluation.json").read_text("utf-8"))
     assert again == evaluation
+
+
+def test_the_same_features_of_another_run_give_the_same_version(
+    features_run, trained, evaluation, tmp_path
+):
+    again = tmp_path / "features"
+    shutil.copytree(features_run, again)
+    (file,) = again.rglob("manifest.json")
+    manifest = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps(manifest | {"run": "jr_again", "embeddings_run": "wr_again"}))
+    train_all(again, tmp_path / "training", max_rounds="60")
+    job = make_job("assemble", again, tmp_path / "training" / "assemble")
+    entry.run(job)
+    loaded = bundle.load(job.model_folder)
+    assert loaded.version == evaluation["bundle_version"]
+    assert loaded.created_from["features_run"] == "jr_again"
+
+
+def test_the_evaluation_tells_how_answers_are_spread(features_run, assembled, evaluation):
+    loaded = bundle.load(assembled / "model")
+    plays = read_plays(features_run / "plays").batch(loaded.artists)
+    answers = evaluation["answers"]
+    listeners = evaluation["listeners"]["test"]
+    assert {sum(counts.values()) for counts in answers.values()} == {listeners}
+    lengths = Counter(map(str, (plays.known + plays.unknown).tolist()))
+    assert answers["list_length"] == lengths
+    assert set(answers["country"]) <= set(COUNTRIES)
+    assert all(0 < float(share) <= 1 for share in answers["confidence"])
 
 
 def test_another_seed_gives_another_version(features_run, evaluation, tmp_path):
