@@ -124,6 +124,8 @@ def main(argv: Sequence[str]) -> None:
                 "run": run,
                 "batch": batch,
                 "synthetic": storage.exists(f"{RAW}{batch}/{SYNTHETIC}"),
+                "inputs": storage.hashes(RAW + batch),
+                "outputs": {LISTENERS: quality["listeners"]["rows_out"], ARTISTS: len(artists)},
                 "partitions": cleaning.partitions,
                 "listeners": quality["listeners"]["rows_out"],
                 "has_total_scrobbles": quality["listeners"]["with_total_scrobbles"] > 0,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import platform
 import re
 import sys
 from contextlib import contextmanager
-from importlib import metadata
+from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -31,6 +32,10 @@ SPARK_ERRORS = (PySparkException, Py4JJavaError)
 
 REFUSAL = re.compile(r"music_country\.errors\.\w+: (.+)")
 """What an error of ours, raised on a worker, looks like in Spark's message."""
+
+PACKAGES = ("glue_jobs", "music_country")
+NOT_SHIPPED = ("__pycache__", "cli")
+"""Folders of a package that no Glue job gets."""
 
 LOG = logging.getLogger("glue_jobs")
 
@@ -152,9 +157,30 @@ def first_cause(error: Exception) -> str:
     return text.strip().splitlines()[0] if text.strip() else type(error).__name__
 
 
+def code_version() -> str:
+    """Return the first 12 digits of a SHA-256 over the sources that a Glue job imports."""
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        for name, content in _sources(resources.files(package), package):
+            digest.update(f"{name}\n{len(content)}\n".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _sources(folder: Any, path: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the names and contents of the files of a package, which may lie in a zip."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: str(entry.name)):
+        name = f"{path}/{entry.name}"
+        if entry.is_dir():
+            if entry.name not in NOT_SHIPPED:
+                yield from _sources(entry, name)
+        else:
+            yield name, entry.read_bytes()
+
+
 def versions() -> dict[str, str]:
     """Return the versions that a manifest names."""
     return {
+        "code": code_version(),
         "python": platform.python_version(),
         "spark": pyspark.__version__,
         "numpy": np.__version__,

@@ -143,6 +143,12 @@ def main(argv: Sequence[str]) -> None:
                 "run": run,
                 "embeddings_run": embeddings["run"],
                 "batch": embeddings["batch"],
+                "inputs": embeddings["inputs"],
+                "outputs": {
+                    "listeners/": quality["features"]["rows"],
+                    "artists/": len(artists),
+                    "plays/": sum(n["test"] for n in selection.counts.values()),
+                },
                 "synthetic": embeddings["synthetic"],
                 "layout": layout.to_json(),
                 "artist_constants": {

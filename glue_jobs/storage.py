@@ -46,6 +46,22 @@ class Storage:
             key=lambda entry: entry.name,
         )
 
+    def hashes(self, key: str) -> dict[str, str]:
+        """Return the SHA-256 of every file under a folder by its key, each read once."""
+        found: dict[str, str] = {}
+        for entry in self.entries(key):
+            inside = f"{key.rstrip('/')}/{entry.name}"
+            found |= self.hashes(inside) if entry.is_folder else {inside: self._hash(inside)}
+        return found
+
+    def _hash(self, key: str) -> str:
+        path, system = self._path(key)
+        stream = system.open(path)
+        try:
+            return str(self._jvm.org.apache.commons.codec.digest.DigestUtils.sha256Hex(stream))
+        finally:
+            stream.close()
+
     def exists(self, key: str) -> bool:
         """Tell whether there is a file or folder."""
         path, system = self._path(key)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -132,6 +135,25 @@ def test_every_row_is_kept_or_dropped_for_a_reason(data: tuple[Path, list[Any]])
     assert selection["unknown_labels"] == {"Atlantis": 5}
 
 
+def test_manifests_name_inputs_outputs_and_code(data: tuple[Path, list[Any]]) -> None:
+    folder, _ = data
+    made, kept = (
+        read(folder, f"{run}/manifest.json") for run in ("embeddings/wr_1", "features/jr_splits")
+    )
+    raw = [path for path in (folder / "raw/first").rglob("*") if path.is_file()]
+    assert made["inputs"] == {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in raw
+        if not path.name.startswith(".")  # checksums that Hadoop keeps on a disk
+    }
+    assert kept["inputs"] == made["inputs"]
+    assert re.fullmatch("[0-9a-f]{12}", made["versions"]["code"])
+    assert kept["versions"]["code"] == made["versions"]["code"]
+    for manifest, run in ((made, "embeddings/wr_1"), (kept, "features/jr_splits")):
+        for table, rows in manifest["outputs"].items():
+            assert ds.dataset(folder / run / table).count_rows() == rows
+
+
 def test_manifest_names_what_was_kept(data: tuple[Path, list[Any]]) -> None:
     folder, _ = data
     manifest = read(folder, "features/jr_splits/manifest.json")
@@ -226,6 +248,32 @@ def test_the_same_batch_gives_the_same_features(
     assert ended.returncode == 0, ended.stderr[-3000:]
     for old, new in zip(listener_rows(folder), listener_rows(folder, "jr_again"), strict=True):
         assert repr(old) == repr(new)  # equal bits, NaN included
+
+
+def test_what_a_killed_run_left_is_never_read_and_its_rerun_is_whole(
+    data: tuple[Path, list[Any]], run_glue: RunGlue
+) -> None:
+    folder, _ = data
+    tables = folder / "embeddings"
+    shutil.copytree(tables / "wr_1" / "listeners", tables / "wr_killed" / "listeners")
+    for part in (tables / "wr_killed" / "listeners").glob("part-*"):
+        part.with_name(f"part-half-{part.name}").write_bytes(part.read_bytes()[:100])
+    workflow = ("--WORKFLOW_NAME", "w", "--WORKFLOW_RUN_ID", "wr_killed")
+    refused = job(run_glue, "splits", folder, *workflow, "--JOB_RUN_ID", "jr_killed")
+    assert refused.returncode == 1
+    assert "was not finished" in refused.stderr.strip().splitlines()[-1]
+    assert not (folder / "features" / "jr_killed" / "manifest.json").exists()
+    assert read(folder, "embeddings/latest.json")["run"] != "wr_killed"
+
+    again = job(run_glue, "embeddings", folder, *workflow, "--dimensions", "6")
+    assert again.returncode == 0, again.stderr[-3000:]
+    for table in ("listeners", "artists"):
+        old, new = (
+            ds.dataset(tables / run / table).to_table().to_pylist() for run in ("wr_1", "wr_killed")
+        )
+        assert repr(old) == repr(new)
+    manifests = [read(folder, f"embeddings/{run}/manifest.json") for run in ("wr_1", "wr_killed")]
+    assert manifests[0] | {"run": "wr_killed"} == manifests[1]
 
 
 def test_word2vec_finds_the_scenes(data: tuple[Path, list[Any]], run_glue: RunGlue) -> None:
