@@ -8,7 +8,7 @@ That collapses to one row per artist,
 
     A = W + U·region + VECTOR_SCALE·V·(W' + U'·region),    logits = x·A + b.
 
-One fit per fold leaves that fold out, for features of train listeners that never saw their label;
+One fit per fold leaves that fold out, for features of its listeners that never saw their label;
 one is on all. All fits share each pass over the data.
 """
 
@@ -58,7 +58,7 @@ class Regression:
     tolerance
         Stops a fit when a step gains less than this share of the objective.
     min_listeners
-        Artists with fewer train listeners have no affinity.
+        Artists with fewer listeners have no affinity.
     """
 
     regions: npt.NDArray[np.int64]
@@ -110,7 +110,7 @@ def fit(packed: Listeners, vectors: Floats, regression: Regression) -> Affinitie
     Parameters
     ----------
     packed
-        Packed train listeners with labels and folds.
+        Packed listeners with labels and folds.
     vectors
         (n_artists, dimensions) artist vectors.
     regression

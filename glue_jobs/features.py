@@ -71,7 +71,7 @@ def feature_layout(
 def artist_features(
     vectors: Floats, affinities: Affinities, regions: RegionTable
 ) -> list[ArtistFeatures]:
-    """Return what features are computed from, for each fit; the last is on all train listeners."""
+    """Return what features are computed from, for each fit; the last left no fold out."""
     sizes = [len(region.countries) for region in regions.regions]
     starts = np.cumsum([0, *sizes[:-1]]).astype(np.int32)
     return [
@@ -108,9 +108,9 @@ class Featuriser:
     def __call__(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return user, country, features, split and region of each listener."""
         batch = to_batch(rows, self.vocabulary)
-        is_train = np.array(column(rows, "split").to_pylist()) == "train"
+        was_seen = np.array(column(rows, "split").to_pylist()) != "test"
         folds = column(rows, "fold").to_numpy(zero_copy_only=False)
-        fit_of = np.where(is_train, folds, len(self.fits) - 1)
+        fit_of = np.where(was_seen, folds, len(self.fits) - 1)
         features = np.empty((len(batch), self.layout.width), dtype=np.float32)
         for fit in np.unique(fit_of):
             mine = np.flatnonzero(fit_of == fit)

@@ -11,15 +11,15 @@ regions_uri
 min_listeners_per_country = 50
     Countries with fewer listeners are left out.
 folds = 3
-    Folds of the train listeners, for affinities that never saw a listener's label.
+    Folds of the train and validation listeners, for affinities that never saw a listener's label.
 min_listeners = 3
-    Artists with fewer train listeners have no affinity.
+    Artists with fewer train and validation listeners have no affinity.
 strength = 0.12
     C of the logistic regression.
 iterations = 60
     Its most steps.
 max_regression_listeners = 100000
-    It sees at most about so many train listeners, chosen by hash.
+    It sees at most about so many train and validation listeners, chosen by hash.
 max_unusable_country_share = 0.9
     Largest accepted share of listeners whose country is not kept.
 max_label_shift = 0.25
@@ -251,7 +251,7 @@ def learn(
     selection: Selection,
     parameters: Parameters,
 ) -> tuple[list[ArtistFeatures], dict[str, Any]]:
-    """Fit the affinities on train listeners.
+    """Fit the affinities on train and validation listeners; those of test are never seen.
 
     Returns
     -------
@@ -260,9 +260,9 @@ def learn(
     report
         How the fit went.
     """
-    train = sum(counts["train"] for counts in selection.counts.values())
-    share = min(1.0, parameters.max_regression_listeners / train)
-    sample = kept.where(F.col("split") == "train").where(
+    seen = sum(counts["train"] + counts["validation"] for counts in selection.counts.values())
+    share = min(1.0, parameters.max_regression_listeners / seen)
+    sample = kept.where(F.col("split") != "test").where(
         bucket(f"{SALT}:sample", SAMPLE_BUCKETS) < round(share * SAMPLE_BUCKETS)
     )
     plays = int(artists["listeners"].sum() * share)
@@ -286,7 +286,7 @@ def learn(
     )
     packed.forget()
     report = {
-        "share_of_train_listeners": share,
+        "share_of_listeners": share,
         "artists": int((affinities.salience[-1] > 0).sum()),
         "passes": int(affinities.passes),
         "log_loss_on_own_listeners": [round(float(loss), 4) for loss in affinities.loss],

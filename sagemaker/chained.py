@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from fitting import country_task, region_task, uncalibrated
 
 from music_country.chain import Chain, log_probabilities
@@ -12,7 +13,6 @@ from music_country.chain import Chain, log_probabilities
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     import numpy.typing as npt
     from calibration import Calibration
     from fitting import Task
@@ -74,11 +74,20 @@ class ChainScores:
         )
 
     def specs(self, calibration: Calibration) -> list[ModelSpec]:
-        """Return the models, calibrated; the region model carries the chain's noise."""
+        """Return the models, calibrated; the region model carries the chain's noise.
+
+        A country model's probabilities sum to 1 whatever the prior power adds to them. What it adds
+        to a region as a whole, Σ π(country | region)^(1 - scale · power) of the region's average
+        listener, goes to the region: else many-country regions lose what their countries gain.
+        """
         region, *countries = (
             calibration.of(spec, task.prior)
             for spec, task in zip(self.uncalibrated, self.tasks, strict=True)
         )
+        if calibration.power:
+            kept = 1 - calibration.scale * calibration.power
+            lift = np.log([(task.prior**kept).sum() for task in self.tasks[1:]])
+            region = replace(region, bias=tuple((region.bias + lift).round(9).tolist()))
         return [region, *(replace(spec, noise=0.0, prior=()) for spec in countries)]
 
     def log_joint(self, calibration: Calibration) -> FloatArray:

@@ -187,7 +187,7 @@ def test_features_equal_those_of_the_endpoint(data: tuple[Path, list[Any]]) -> N
     compared = 0
     for listener in listeners:
         row = by_user.get(listener["user"])
-        if row is None or row["split"] == "train":
+        if row is None or row["split"] != "test":
             continue
         artists, counts = listener["plays"]
         raw = RawListener(
@@ -201,10 +201,10 @@ def test_features_equal_those_of_the_endpoint(data: tuple[Path, list[Any]]) -> N
         mine = listener_features(ListenerBatch.from_raw([raw], table), table, layout)[0]
         np.testing.assert_allclose(row["features"], mine, rtol=1e-4, atol=1e-5)
         compared += 1
-    assert compared > 40
+    assert compared > 20
 
 
-def test_train_listeners_get_features_of_a_fit_without_their_fold(
+def test_only_test_listeners_get_features_of_the_fit_on_all_folds(
     data: tuple[Path, list[Any]],
 ) -> None:
     folder, _ = data
@@ -223,10 +223,10 @@ def test_train_listeners_get_features_of_a_fit_without_their_fold(
         )
         full = listener_features(ListenerBatch.from_raw([raw], table), table, layout)[0]
         same = np.allclose(row["features"], full, rtol=1e-4, atol=1e-5, equal_nan=True)
-        if row["split"] == "train":
-            differ.append(not same)
-        else:
+        if row["split"] == "test":
             assert same, row["user_id"]
+        else:
+            differ.append(not same)
     assert np.mean(differ) > 0.99
     assert {fold_of(user, folds=2) for user in by_user} == {0, 1}
 
