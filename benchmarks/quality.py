@@ -537,7 +537,12 @@ def ablations(source: Source, judge: Judge) -> dict[str, list[Outcomes]]:
             )
             for block in blocks
         },
-        "with evidence in the trees": lambda: draw.chain(blocks=",".join((*blocks, "evidence"))),
+        **{
+            f"with {block} in the trees": lambda block=block: draw.chain(
+                blocks=",".join((*blocks, block))
+            )
+            for block in ("vector", "evidence")
+        },
         "word2vec of ten passes for SVD": replace(draw, method="word2vec").chain,
         "embeddings see test listeners": replace(draw, with_test=True).chain,
     }
