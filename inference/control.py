@@ -1,7 +1,9 @@
 """What the supervisor and its workers tell each other, over one socket per worker.
 
 A worker passes on what a caller of ``/models`` asked for; the supervisor has every worker do it and
-answers once all have, so that a model loaded through one worker is served by all.
+answers once all have, so that a model loaded through one worker is served by all. Callers'
+connections come the same way: the supervisor accepts them and deals them out in turn, since workers
+that accept for themselves end up with all connections on one.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any, Literal
 import orjson
 
 _MAX_MESSAGE = 64 * 1024  # bytes
+_CONNECTION = b"connection"  # a descriptor needs some bytes to travel with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +57,13 @@ class Done:
     message: str = ""
 
 
-Message = Ask | Told | Do | Done
-_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Ask, Told, Do, Done)}
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """From a worker: a connection that it was given is in its hands."""
+
+
+Message = Ask | Told | Do | Done | Taken
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in (Ask, Told, Do, Done, Taken)}
 
 
 class Channel:
@@ -85,12 +93,25 @@ class Channel:
         except (BrokenPipeError, ConnectionResetError):
             return  # whoever reads this channel sees its end, and deals with it there
 
-    def receive(self) -> Message | None:
-        """Return the next message, which must be there; None once the other end is gone."""
+    def give(self, connection: socket.socket) -> bool:
+        """Hand a connection over; tell whether the other end can take it."""
         try:
-            data = self._socket.recv(_MAX_MESSAGE)
+            socket.send_fds(self._socket, [_CONNECTION], [connection.fileno()])
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> Message | socket.socket | None:
+        """Return the next message or connection, which must be there.
+
+        None once the other end is gone.
+        """
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._socket, _MAX_MESSAGE, 1)
         except ConnectionResetError:
             return None
+        if descriptors:
+            return socket.socket(fileno=descriptors[0])
         if not data:
             return None
         fields = orjson.loads(data)

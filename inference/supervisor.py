@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from inference.app import SINGLE
-from inference.control import Ask, Channel, Do, Done, Told
+from inference.control import Ask, Channel, Do, Done, Taken, Told
 from inference.log import log
 from inference.worker import DRAIN, Worker
 
@@ -31,17 +31,30 @@ if TYPE_CHECKING:
     from inference.settings import Settings
 
 TEXT_IN_MEMORY = 2.0  # bytes of memory for each byte of a model's text, in every worker
+BACKLOG = 2048  # connections that wait to be accepted
 QUICK_DEATH = 5.0  # seconds
 MAX_QUICK_DEATHS = 10
 
 
 @dataclass
 class _Process:
-    """A worker process as the supervisor sees it."""
+    """A worker process as the supervisor sees it.
+
+    Parameters
+    ----------
+    pid, channel, started
+        The process, the socket to it, and when it was forked.
+    serving
+        Whether it can be given connections.
+    untaken
+        Connections that it was given and has not taken.
+    """
 
     pid: int
     channel: Channel
     started: float
+    serving: bool = False
+    untaken: int = 0
 
 
 @dataclass
@@ -79,10 +92,13 @@ class Supervisor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        # Bound here, but not listening before a worker does: nobody connects to what cannot answer.
+        # Bound here, but not listening before a worker serves: nobody reaches what cannot answer.
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind((settings.host, settings.port))
+        self._listener.setblocking(False)
+        self._waiting: socket.socket | None = None
+        self._turns = itertools.count()
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Process] = []
         self._models: dict[str, str] = {}  # name to folder, of what all workers serve
@@ -115,10 +131,44 @@ class Supervisor:
             for key, _ in self._selector.select():
                 if key.fileobj is wake:
                     self._signalled(wake.recv(4096))
+                elif key.fileobj is self._listener:
+                    self._accept()
                 else:
                     self._receive(key.data)
         self._stop(wake)
         return self._exit
+
+    def _accept(self) -> None:
+        """Take a caller's connection, for a worker."""
+        try:
+            self._waiting, _ = self._listener.accept()
+        except OSError:
+            return  # the caller has left
+        self._waiting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._deal()
+
+    def _deal(self) -> None:
+        """Give the connection that waits to a worker in turn, first to those that keep up.
+
+        While none can take it, further ones wait in the kernel.
+        """
+        serving = [worker for worker in self._workers if worker.serving]
+        if self._waiting is not None and serving:
+            turn = next(self._turns) % len(serving)
+            for worker in sorted(serving[turn:] + serving[:turn], key=lambda w: w.untaken):
+                if worker.channel.give(self._waiting):
+                    worker.untaken += 1
+                    self._waiting.close()
+                    self._waiting = None
+                    break
+        watching = self._listener.fileno() in self._selector.get_map()
+        if watching == (self._waiting is None and bool(serving)):
+            return
+        if watching:
+            self._selector.unregister(self._listener)
+        else:
+            self._listener.listen(BACKLOG)
+            self._selector.register(self._listener, selectors.EVENT_READ)
 
     def _signalled(self, numbers: bytes) -> None:
         if signal.SIGTERM in numbers or signal.SIGINT in numbers:
@@ -164,6 +214,7 @@ class Supervisor:
             dead = next(worker for worker in self._workers if worker.pid == pid)
             self._workers.remove(dead)
             self._close(dead)
+            self._deal()
             log("worker died", worker=pid, status=os.waitstatus_to_exitcode(status))
             quick = time.monotonic() - dead.started < QUICK_DEATH
             self._quick_deaths = self._quick_deaths + 1 if quick else 0
@@ -187,6 +238,9 @@ class Supervisor:
             self._asked(worker, message)
         elif isinstance(message, Done):
             self._done(worker, message)
+        elif isinstance(message, Taken):
+            worker.untaken -= 1
+            self._deal()
         elif message is None:
             self._close(worker)  # it is about to die; SIGCHLD says when it has
 
@@ -258,9 +312,12 @@ class Supervisor:
                 return
         if done.status != 200:
             log("worker lacks a model", worker=worker.pid, reason=done.message)
-        elif done.task in self._serving and not self._ready:
-            self._ready = True
-            log("ready", port=self._listener.getsockname()[1], workers=self._settings.workers)
+        elif done.task in self._serving:
+            worker.serving = True
+            self._deal()
+            if not self._ready:
+                self._ready = True
+                log("ready", port=self._listener.getsockname()[1], workers=self._settings.workers)
         self._serving.discard(done.task)
 
     def _advance(self, operation: _Operation, first: _Process | None = None) -> None:
@@ -301,7 +358,11 @@ class Supervisor:
 
     def _stop(self, wake: socket.socket) -> None:
         """Let workers answer what they have, and wait for their end."""
+        if self._listener.fileno() in self._selector.get_map():
+            self._selector.unregister(self._listener)
         self._listener.close()
+        if self._waiting is not None:
+            self._waiting.close()
         for worker in self._workers:
             self._close(worker)
             os.kill(worker.pid, signal.SIGTERM)
@@ -331,12 +392,13 @@ def _work(
         for other in others:
             other.close()
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-        asyncio.run(_run(settings, listener, channel))
+        listener.close()
+        asyncio.run(_run(settings, channel))
         code = 0
     finally:
         sys.stdout.flush()
         os._exit(code)
 
 
-async def _run(settings: Settings, listener: socket.socket, channel: Channel) -> None:
-    await Worker(settings, listener, channel).run()
+async def _run(settings: Settings, channel: Channel) -> None:
+    await Worker(settings, channel).run()

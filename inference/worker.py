@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +14,11 @@ import uvicorn
 
 from inference.answers import load_answerer
 from inference.app import Application, LoadedModel
-from inference.control import Ask, Do, Done, Told
+from inference.control import Ask, Do, Done, Taken, Told
 from inference.log import log
 from music_country.errors import BundleError
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from inference.control import Channel
@@ -29,9 +29,18 @@ DRAIN = 25  # seconds; SageMaker kills a container 30 seconds after SIGTERM
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, saying when it accepts connections."""
+    """Uvicorn on connections that others accepted; says when it takes them."""
 
     on_started: Callable[[], None]
+
+    async def take(self, connection: socket.socket) -> None:
+        """Answer on a connection."""
+        await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state={}
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -45,20 +54,18 @@ class Worker:
     ----------
     settings
         The server's.
-    listener
-        The socket that all workers accept from.
     channel
-        To the supervisor.
+        To the supervisor, which accepts connections and hands them over.
     """
 
-    def __init__(self, settings: Settings, listener: socket.socket, channel: Channel) -> None:
+    def __init__(self, settings: Settings, channel: Channel) -> None:
         self.models: dict[str, LoadedModel] = {}
         self._settings = settings
-        self._listener = listener
         self._channel = channel
         self._tasks: asyncio.Queue[Do | None] = asyncio.Queue()
         self._asked: dict[int, asyncio.Future[tuple[int, str]]] = {}
         self._numbers = itertools.count()
+        self._taking: set[asyncio.Future[None]] = set()  # else they could be collected half done
 
     async def load(self, name: str, url: str) -> tuple[int, str]:
         """Have all workers load a model; return an HTTP status and a sentence."""
@@ -77,7 +84,6 @@ class Worker:
     async def run(self) -> None:
         """Work until told to stop (SIGTERM) or the supervisor is gone."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._channel.fileno(), self._receive)
         server: asyncio.Task[None] | None = None
         config = uvicorn.Config(
             Application(self, self._settings),  # type: ignore[arg-type]
@@ -91,7 +97,8 @@ class Worker:
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=DRAIN,
         )
-        uvicorn_server = _Server(config)
+        uvicorn_server = self._server = _Server(config)
+        loop.add_reader(self._channel.fileno(), self._receive)
         while True:
             task = await self._tasks.get()
             if task is None:
@@ -101,7 +108,7 @@ class Worker:
                 uvicorn_server.on_started = functools.partial(
                     self._channel.send, Done(task=task.task)
                 )
-                server = asyncio.create_task(uvicorn_server.serve(sockets=[self._listener]))
+                server = asyncio.create_task(uvicorn_server.serve(sockets=[]))
                 server.add_done_callback(lambda _: self._tasks.put_nowait(None))
             else:
                 self._channel.send(await self._do(task))
@@ -113,6 +120,11 @@ class Worker:
         if message is None:
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self._tasks.put_nowait(None)
+        elif isinstance(message, socket.socket):
+            taking = asyncio.ensure_future(self._server.take(message))
+            self._taking.add(taking)
+            taking.add_done_callback(self._taking.discard)
+            self._channel.send(Taken())
         elif isinstance(message, Do):
             self._tasks.put_nowait(message)
         elif isinstance(message, Told):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -200,16 +201,56 @@ def test_a_worker_that_dies_while_it_loads_fails_the_load_with_the_reason(
     start: Any, archives: Path
 ) -> None:
     server = ready(start(2))
-    stuck = min(worker_pids(server))
-    os.kill(stuck, signal.SIGSTOP)  # so the other one takes the request, and waits for this one
-    with ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(server.load, "a", archives / "prior")
+    assert server.load("first", archives / "prior").status == 200  # so both serve
+    for _ in range(2):
         server.wait_for("model loaded")
-        os.kill(stuck, signal.SIGKILL)
-        reply = loading.result(DEADLINE)
+    stuck = min(worker_pids(server))
+    os.kill(stuck, signal.SIGSTOP)
+    callers = [HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE) for _ in range(2)]
+    for caller in callers:
+        caller.request("GET", "/ping")
+    (answered,), _, _ = select.select([caller.sock for caller in callers], [], [], DEADLINE)
+    other = next(caller for caller in callers if caller.sock is answered)
+    other.getresponse().read()
+    document = json.dumps({"model_name": "a", "url": str(archives / "prior")})
+    other.request("POST", "/models", document)
+    server.wait_for("model loaded")
+    os.kill(stuck, signal.SIGKILL)
+    reply = other.getresponse()
     assert reply.status == 500
-    assert "a worker died" in reply.json()["message"]
+    assert b"a worker died" in reply.read()
+    for caller in callers:
+        caller.close()
     assert server.load("a", archives / "prior").status == 200
+
+
+def test_connections_are_dealt_out_evenly_and_past_a_worker_that_is_stuck(
+    start: Any, archives: Path
+) -> None:
+    server = ready(start(2))
+    assert server.load("first", archives / "prior").status == 200  # so both serve
+    held = dict.fromkeys(worker_pids(server), 0)
+    callers = [HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE) for _ in range(8)]
+    for caller in callers:
+        caller.request("GET", "/ping")
+        assert caller.getresponse().read() == b"{}"
+    ports = {caller.sock.getsockname()[1] for caller in callers}
+    for pid in held:
+        for link in psutil.Process(pid).net_connections():
+            held[pid] += bool(link.raddr) and link.raddr.port in ports
+    assert set(held.values()) == {4}
+    os.kill(min(held), signal.SIGSTOP)
+    two = [HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE) for _ in range(2)]
+    for caller in two:
+        caller.request("GET", "/ping")
+    assert select.select([caller.sock for caller in two], [], [], DEADLINE)[0]  # one is stuck
+    for _ in range(6):
+        assert server("GET", "/ping").status == 200
+    os.kill(min(held), signal.SIGCONT)
+    for caller in two:
+        assert caller.getresponse().read() == b"{}"
+    for caller in (*callers, *two):
+        caller.close()
 
 
 def test_loading_and_unloading_while_answering(
