@@ -13,6 +13,8 @@ from music_country.errors import ResourceError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from mypy_boto3_sagemaker.type_defs import DescribeModelPackageOutputTypeDef
+
     from music_country.connection import Connection
 
 
@@ -25,9 +27,11 @@ class RegisteredBundle:
     version
         The bundle's version.
     created
-        When it was registered.
+        When it was last registered.
+    registrations
+        How often: once for each training run that ended with this very bundle.
     decision
-        What the gate said: ``Approved`` or ``Rejected``.
+        What the gate said last: ``Approved`` or ``Rejected``.
     reasons
         Why.
     published
@@ -42,6 +46,7 @@ class RegisteredBundle:
 
     version: str
     created: datetime
+    registrations: int
     decision: str
     reasons: str
     published: bool
@@ -51,34 +56,47 @@ class RegisteredBundle:
 
 
 def registered_bundles(connection: Connection) -> list[RegisteredBundle]:
-    """Return all bundles that were ever assembled, newest first."""
-    group = connection.names.model_package_group
+    """Return all bundles that were ever assembled, newest first.
+
+    A version is a hash of the bundle's content, so training on the same features registers the same
+    version again, each time with what the gate said beside the champion of that day.
+    """
     champion = CountryClient(connection).champion()
     published = set(store.published_versions(connection))
+    packages: dict[str, list[DescribeModelPackageOutputTypeDef]] = {}
+    for package in _model_packages(connection):
+        version = package.get("CustomerMetadataProperties", {}).get("bundle_version", "")
+        packages.setdefault(version, []).append(package)
     bundles = []
+    for version, registered in packages.items():
+        last = max(registered, key=lambda package: package["CreationTime"])
+        properties = dict(last.get("CustomerMetadataProperties", {}))
+        properties.pop("bundle_version", None)
+        synthetic = properties.pop("synthetic", "false") == "true"
+        bundles.append(
+            RegisteredBundle(
+                version=version,
+                created=last["CreationTime"],
+                registrations=len(registered),
+                decision=last.get("ModelApprovalStatus", ""),
+                reasons=last.get("ApprovalDescription", ""),
+                published=version in published,
+                champion=version == champion,
+                synthetic=synthetic,
+                metrics={name: float(value) for name, value in properties.items()},
+            )
+        )
+    return sorted(bundles, key=lambda bundle: bundle.created, reverse=True)
+
+
+def _model_packages(connection: Connection) -> list[DescribeModelPackageOutputTypeDef]:
+    group = connection.names.model_package_group
     with explained(f"listing the model packages of {group}"):
         pages = connection.sagemaker.get_paginator("list_model_packages").paginate(
             ModelPackageGroupName=group
         )
         arns = [p["ModelPackageArn"] for page in pages for p in page["ModelPackageSummaryList"]]
-        for arn in arns:
-            package = connection.sagemaker.describe_model_package(ModelPackageName=arn)
-            properties = dict(package.get("CustomerMetadataProperties", {}))
-            version = properties.pop("bundle_version", "")
-            synthetic = properties.pop("synthetic", "false") == "true"
-            bundles.append(
-                RegisteredBundle(
-                    version=version,
-                    created=package["CreationTime"],
-                    decision=package.get("ModelApprovalStatus", ""),
-                    reasons=package.get("ApprovalDescription", ""),
-                    published=version in published,
-                    champion=version == champion,
-                    synthetic=synthetic,
-                    metrics={name: float(value) for name, value in properties.items()},
-                )
-            )
-    return sorted(bundles, key=lambda bundle: bundle.created, reverse=True)
+        return [connection.sagemaker.describe_model_package(ModelPackageName=arn) for arn in arns]
 
 
 def promote(connection: Connection, version: str) -> str:

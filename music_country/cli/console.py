@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,12 +53,28 @@ def _plain(value: Any) -> Any:
 
 
 def say_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; columns whose name ends in a blank stand to the right."""
+    """Print a table; cells wrap between words where the terminal is narrow.
+
+    Parameters
+    ----------
+    title
+        Stands above it.
+    columns
+        One whose name ends in a blank stands to the right.
+    rows
+        A cell for each column.
+    """
+    cells = [list(row) for row in rows]
     table = Table(header_style="bold")
-    for column in columns:
-        table.add_column(column.strip(), justify="right" if column.endswith(" ") else "left")
-    for row in rows:
-        table.add_row(*row)
+    for number, column in enumerate(columns):
+        words = " ".join([column, *(row[number] for row in cells)]).split()
+        table.add_column(
+            column.strip(),
+            justify="right" if column.endswith(" ") else "left",
+            min_width=max(map(len, words), default=0),
+        )
+    for row in cells:
+        table.add_row(*map(Text, row))
     out().print(f"\n{title}", style="bold", markup=False, soft_wrap=True)
     out().print(table)
 

@@ -116,7 +116,7 @@ def status(context: typer.Context) -> None:
         ["Run", "State", "Started", "Took ", "Jobs"],
         [
             (
-                f"{run.kind} {run.id.rpartition(':')[2]}",
+                run.kind,
                 run.state.lower(),
                 f"{run.started:%Y-%m-%d %H:%M}",
                 clock(run.seconds),
@@ -125,6 +125,7 @@ def status(context: typer.Context) -> None:
             for run in recent
         ],
     )
+    say("`music-country status --json` has the ids of runs and jobs.")
 
 
 def _recent_runs(connection: Connection) -> list[runs.Run]:

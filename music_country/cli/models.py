@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer  # noqa: TC002 - typer reads the annotations
 
@@ -11,6 +11,9 @@ from music_country.cli.console import say, say_json, say_table
 from music_country.cli.progress import REACH, Journey
 from music_country.cli.target import Target
 from music_country.client import CountryClient
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 app = typer.Typer(no_args_is_help=True, help="The bundles: list, compare, promote, roll back.")
 
@@ -23,24 +26,39 @@ def list_(context: typer.Context) -> None:
     target = Target.of(context)
     with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
         bundles = registry.registered_bundles(connection)
+        champion = CountryClient(connection).champion()
     if target.as_json:
         say_json(bundles)
         return
+    for title, synthetic in (("Bundles", False), ("Bundles of SYNTHETIC listeners", True)):
+        some = [bundle for bundle in bundles if bundle.synthetic == synthetic]
+        if some or not (synthetic or bundles):
+            _say_bundles(title, some)
+    if not any(bundle.champion for bundle in bundles):
+        say(f"The champion is {champion}, which no training registered.")
+
+
+def _say_bundles(title: str, bundles: Sequence[registry.RegisteredBundle]) -> None:
     say_table(
-        "Bundles",
-        ["Version", "Created", "Gate", "State", "Accuracy ", "Top 5 ", "Log loss ", "Listeners"],
+        title,
+        ["Version", "Created", "Runs ", "State", "Accuracy ", "Top 5 ", "Log loss "],
         [
             (
                 bundle.version,
                 f"{bundle.created:%Y-%m-%d %H:%M}",
-                bundle.decision,
-                "champion" if bundle.champion else "published" if bundle.published else "kept",
+                str(bundle.registrations),
+                _state(bundle),
                 *(_number(bundle.metrics.get(m)) for m in ("accuracy", "top5", "log_loss")),
-                "SYNTHETIC" if bundle.synthetic else "real",
             )
             for bundle in bundles
         ],
     )
+
+
+def _state(bundle: registry.RegisteredBundle) -> str:
+    if bundle.published:
+        return "champion" if bundle.champion else "published"
+    return "archive gone" if bundle.decision == "Approved" else "refused"
 
 
 @app.command()

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from music_country.cli.app import app
+from music_country.cli.console import say_table
 from music_country.errors import DataError
 
 if TYPE_CHECKING:
@@ -90,9 +91,39 @@ def test_models_are_listed_compared_promoted_and_rolled_back(aws: Aws) -> None:
     assert set(call_json("models", "compare", "b")) == {"a", "b"}
     assert call_json("models", "promote", "b") == {"champion": "b", "previous": "a"}
     assert call_json("models", "rollback") == {"champion": "a", "previous": "b"}
-    listed = call("models", "list", *ON_AWS)
-    assert "champion" in listed.stdout
-    assert "SYNTHETIC" in listed.stdout
+    aws.register("a")
+    aws.register("c", decision="Rejected")
+    listed = call("models", "list", *ON_AWS).stdout
+    assert "Bundles of SYNTHETIC listeners" in listed
+    rows = {row[1]: row for row in (line.split() for line in listed.splitlines()) if len(row) > 5}
+    assert {version: row[5:8] for version, row in rows.items() if version in "abc"} == {
+        "a": ["│", "2", "│"],
+        "b": ["│", "1", "│"],
+        "c": ["│", "1", "│"],
+    }
+    assert [rows[version][8] for version in "abc"] == ["champion", "published", "refused"]
+
+
+def test_a_champion_that_no_training_made_is_named(aws: Aws) -> None:
+    listed = call("models", "list", *ON_AWS).stdout
+    assert "The champion is prior, which no training registered." in listed
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_tables_fit_the_terminal_and_break_no_word(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("music_country.cli.console.PLAIN_WIDTH", width)
+    words = ["training", "failed", "2026-11-24", "23:01", "10:46", "country-nordics,", "succeeded,"]
+    jobs = "14 succeeded, 1 failed: country-nordics, country-latin-am"
+    say_table(
+        "Last runs",
+        ["Run", "State", "Started", "Took ", "Jobs"],
+        [("training", "failed", "2026-11-24 23:01", "10:46", jobs)],
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert set(words) <= set(" ".join(lines).split())
 
 
 def test_the_report_is_fetched(aws: Aws, tmp_path: Path) -> None:

@@ -26,6 +26,19 @@ def test_bundles_are_listed_with_what_became_of_them(aws: Aws) -> None:
     assert bundles["b"].synthetic
 
 
+def test_a_bundle_that_was_registered_again_is_one_bundle(aws: Aws) -> None:
+    aws.register("a", decision="Rejected", reasons="log loss is worse")
+    aws.register("b")
+    aws.register("a")
+    for version in ("a", "b"):
+        aws.publish(version)
+    aws.name_champion("a")
+    first, second = registry.registered_bundles(aws.connection)
+    assert (first.version, first.registrations, first.champion) == ("a", 2, True)
+    assert (first.decision, first.reasons) == ("Approved", "none")
+    assert (second.version, second.registrations, second.champion) == ("b", 1, False)
+
+
 def test_only_a_published_bundle_is_promoted(aws: Aws) -> None:
     aws.register("a")
     aws.publish("a")
