@@ -21,6 +21,8 @@ seed = 1
 max_dropped_share = 0.2, max_filled_share = 0.5, max_unknown_share = 0.6
     Largest accepted share of plays that are dropped, have their count filled, or are of artists
     without a vector.
+max_null_share = 0.9
+    Largest accepted share of listeners without total_scrobbles, where any listener has it.
 """
 
 from __future__ import annotations

@@ -24,11 +24,17 @@ class Limits:
 
     max_dropped_share: float = 0.2
     max_filled_share: float = 0.5
+    max_null_share: float = 0.9
     max_unknown_share: float = 0.6
     max_unusable_country_share: float = 0.9
     max_label_shift: float = 0.25
 
-    CLEANING: ClassVar = ("max_dropped_share", "max_filled_share", "max_unknown_share")
+    CLEANING: ClassVar = (
+        "max_dropped_share",
+        "max_filled_share",
+        "max_null_share",
+        "max_unknown_share",
+    )
     LABELS: ClassVar = ("max_unusable_country_share", "max_label_shift")
 
     @classmethod
@@ -54,7 +60,10 @@ class Limits:
 
 
 def check_cleaning(quality: Mapping[str, Any], limits: Limits) -> None:
-    """Check what cleaning dropped and filled, and what the vocabulary leaves out."""
+    """Check what cleaning dropped, filled and missed, and what the vocabulary leaves out.
+
+    A data set without any total of scrobbles passes: it has no such column, and its features none.
+    """
     plays = quality["plays"]
     rows, kept = max(plays["rows_in"], 1), max(plays["rows_out"], 1)
     dropped = sum(plays["dropped"].values())
@@ -64,6 +73,15 @@ def check_cleaning(quality: Mapping[str, Any], limits: Limits) -> None:
         plays["playcount_filled"] / kept,
         "the share of play counts that are not numbers",
     )
+    listeners, with_total = (
+        quality["listeners"][name] for name in ("rows_out", "with_total_scrobbles")
+    )
+    if with_total:
+        limits.check(
+            "max_null_share",
+            1 - with_total / listeners,
+            "the share of listeners whose total_scrobbles is missing",
+        )
     limits.check(
         "max_unknown_share",
         quality["artists"]["plays_of_artists_left_out"] / kept,

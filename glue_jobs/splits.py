@@ -6,8 +6,6 @@ data_uri
     The data bucket, ``s3://<bucket>/``.
 embeddings_run = latest
     The run of `embeddings` to read; in a workflow, the one of the same workflow run.
-regions_uri
-    A region table in the form of ``regions.json`` that replaces the project's own.
 min_listeners_per_country = 50
     Countries with fewer listeners are left out.
 folds = 3
@@ -48,7 +46,7 @@ from glue_jobs.selection import Selection, bucket, count_labels, select
 from glue_jobs.storage import Storage
 from music_country.countries import country_name
 from music_country.errors import DataError
-from music_country.regions import RegionTable, default_regions
+from music_country.regions import default_regions
 from music_country.resources import EMBEDDINGS, FEATURES, LATEST, MANIFEST
 from music_country.splits import SALT, SPLITS
 
@@ -86,9 +84,7 @@ class Parameters:
 def main(argv: Sequence[str]) -> None:
     """Read arguments and tables, call the functions, write tables and then the manifest."""
     names = [field.name for field in fields(Parameters)]
-    arguments = Arguments(
-        argv, ("data_uri", "embeddings_run", "regions_uri", *names, *Limits.LABELS)
-    )
+    arguments = Arguments(argv, ("data_uri", "embeddings_run", *names, *Limits.LABELS))
     parameters, limits = Parameters.of(arguments), Limits.of(arguments)
     run = arguments.run_id
     target = f"{FEATURES}{run}/"
@@ -103,7 +99,7 @@ def main(argv: Sequence[str]) -> None:
 
         selection = select(
             count_labels(listeners),
-            region_table(storage, arguments),
+            default_regions(),
             least=parameters.min_listeners_per_country,
             source=storage.uri(f"{source}listeners/"),
         )
@@ -194,18 +190,6 @@ def embeddings_manifest(storage: Storage, arguments: Arguments) -> dict[str, Any
             "not there or was not finished; name one that was, or run the job"
         )
     return manifest
-
-
-def region_table(storage: Storage, arguments: Arguments) -> RegionTable:
-    """Return the region table that the arguments name, or the project's own."""
-    uri = arguments.get("regions_uri", "")
-    if not uri:
-        return default_regions()
-    folder, _, name = uri.rpartition("/")
-    document = Storage(storage.spark, folder).read_json(name)
-    if document is None:
-        raise DataError(f"{uri}: there is no such region table; correct --regions_uri")
-    return RegionTable.from_json(document, source=uri)
 
 
 def last_countries(storage: Storage, *, synthetic: bool) -> dict[str, int] | None:

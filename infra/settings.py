@@ -49,6 +49,7 @@ class QualityLimits(_Section):
 
     max_dropped_share: Limit = None
     max_filled_share: Limit = None
+    max_null_share: Limit = None
     max_unknown_share: Limit = None
     max_unusable_country_share: Limit = None
     max_label_shift: Limit = None

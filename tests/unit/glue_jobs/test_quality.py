@@ -6,7 +6,9 @@ from glue_jobs.quality import Limits, check_cleaning, check_features, label_shif
 from music_country.errors import DataError
 
 
-def cleaning(dropped: int = 0, filled: int = 0, left_out: int = 0) -> dict[str, object]:
+def cleaning(
+    dropped: int = 0, filled: int = 0, left_out: int = 0, with_total: int = 20
+) -> dict[str, object]:
     return {
         "plays": {
             "rows_in": 1000,
@@ -14,6 +16,7 @@ def cleaning(dropped: int = 0, filled: int = 0, left_out: int = 0) -> dict[str, 
             "dropped": {"merged_artist": dropped},
             "playcount_filled": filled,
         },
+        "listeners": {"rows_out": 20, "with_total_scrobbles": with_total},
         "artists": {"plays_of_artists_left_out": left_out},
     }
 
@@ -30,12 +33,18 @@ def test_clean_data_passes() -> None:
             r"dropped by cleaning is 0.300, above the limit of 0.2; .*--max_dropped",
         ),
         ({"filled": 600}, r"not numbers is 0.600, above the limit of 0.5; .*--max_filled_share"),
+        ({"with_total": 1}, r"total_scrobbles is missing is 0.950, .* 0.9; .*--max_null_share"),
         ({"left_out": 700}, r"too few listeners is 0.700, above .* 0.6; .*--max_unknown_share"),
     ],
 )
 def test_a_breach_names_the_figure_and_its_limit(counts: dict[str, int], sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
         check_cleaning(cleaning(**counts), Limits())
+
+
+def test_a_data_set_without_any_total_of_scrobbles_passes() -> None:
+    check_cleaning(cleaning(with_total=0), Limits(max_null_share=0.0))
+    check_cleaning(cleaning(with_total=10), Limits())
 
 
 def test_label_shift_grows_with_the_difference() -> None:
