@@ -155,10 +155,7 @@ def as_unsure_as_real(
     models: Sequence[TrainedModel], features: npt.NDArray[np.float32]
 ) -> list[TrainedModel]:
     """Return region and country models, the region model's scale set for `VISITED`."""
-    ready = [
-        Model(m.spec, None if m.text is None else lightgbm.Booster(model_str=m.text))
-        for m in models[:-1]
-    ]
+    ready = [Model(m.spec, m.text) for m in models[:-1]]
     chain = Chain(models[0].spec.classes, tuple(m.spec.classes for m in models[1:-1]))
     raw = ready[0].raw_scores(features)
     countries = [model.log_probabilities(features) for model in ready[1:]]
@@ -227,7 +224,7 @@ class PlainChain:
     """All models by `Booster.predict`, and the full sum."""
 
     def __init__(self, bundle: Hierarchy) -> None:
-        self._models = [(spec, bundle.booster(spec)) for spec in bundle.models]
+        self._models = [(spec, Model(spec, bundle.text(spec)).booster) for spec in bundle.models]
 
     def top(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
         """Return the places of the likeliest countries, ``(n_listeners, K)``."""

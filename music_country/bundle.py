@@ -1,8 +1,9 @@
 """The format of model archives: what training writes and the endpoint reads.
 
 An archive is a folder (shipped as ``.tar.gz``) with a ``manifest.json`` that names every other file
-with its SHA-256. Models are LightGBM's text, tables are ``.npy`` arrays that are mapped into memory
-and so shared by all processes of a host; nothing in an archive is ever unpickled. There are three:
+with its BLAKE3 hash. Models are LightGBM's text, tables are ``.npy`` arrays that are mapped into
+memory and so shared by all processes of a host; nothing in an archive is ever unpickled. There are
+three:
 
 - `Hierarchy`: the bundle that chains, with region model, country models and artist table;
 - `SingleModel`: one model (region, one region's countries, or flat), without an artist table;
@@ -28,13 +29,13 @@ import gzip
 import hashlib
 import json
 import math
-import os
 import tarfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+from blake3 import blake3
 
 from music_country.errors import BundleError, LayoutError, RegionTableError
 from music_country.layout import FeatureLayout
@@ -46,18 +47,15 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Callable, Mapping, Sequence
 
-    import lightgbm
-
     from music_country.artist_table import ArtistTable
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HIERARCHY = "hierarchy"
 PRIOR = "prior"
 SINGLE_KINDS = ("region", "country", "flat")
 
 MAX_UNPACKED = 16 * 1024**3  # bytes
 MAX_MEMBERS = 10_000
-_READ_SIZE = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -136,32 +134,21 @@ class Bundle:
         """Region slug to name."""
         return {region.slug: region.name for region in self.regions.regions}
 
-    def booster(self, spec: ModelSpec) -> lightgbm.Booster | None:
-        """Load a model's trees; None for a model without trees.
-
-        Load after forking: LightGBM's threads do not survive a fork.
+    def text(self, spec: ModelSpec) -> str | None:
+        """Return a model's trees as LightGBM's text; None for a model without trees.
 
         Raises
         ------
         BundleError
-            The file is not a LightGBM model, or does not fit its specification.
+            The file is not readable as text.
         """
         if spec.file is None:
             return None
-        import lightgbm  # noqa: PLC0415 - the prior needs none
-
         path = self.folder / spec.file
         try:
-            booster = lightgbm.Booster(model_str=path.read_text("utf-8"))
-        except (lightgbm.basic.LightGBMError, OSError, UnicodeDecodeError) as error:
+            return path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
             raise BundleError(f"{path}: not a LightGBM model ({error})") from error
-        outputs, width = booster.num_model_per_iteration(), booster.num_feature()
-        if (outputs, width) != (len(spec.classes), len(spec.columns)):
-            raise BundleError(
-                f"{path}: the trees read {width} features and have {outputs} outputs, but model "
-                f"'{spec.name}' has {len(spec.columns)} columns and {len(spec.classes)} classes"
-            )
-        return booster
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,7 +318,7 @@ class _Writer:
             "regions": about.regions.to_json()["regions"],
             "countries": dict(about.countries),
             "synthetic": about.synthetic,
-            "sha256": self.hashes,
+            "blake3": self.hashes,
         }
         version = str(manifest.get("version", _version(manifest)))
         manifest |= {"version": version, "created_from": dict(about.created_from)}
@@ -346,7 +333,7 @@ class _Writer:
         return path
 
     def _hash(self, name: str) -> None:
-        self.hashes[name] = _sha256(self.folder / name)
+        self.hashes[name] = _digest(self.folder / name)
 
 
 def load(folder: Path, *, verify: bool = True) -> Bundle:
@@ -384,9 +371,9 @@ def load(folder: Path, *, verify: bool = True) -> Bundle:
             f"{path}: format version {found!r}, but this version of music-country reads "
             f"{FORMAT_VERSION}; train anew, or serve it with the image that it was trained with"
         )
-    hashes = manifest.get("sha256")
+    hashes = manifest.get("blake3")
     if not isinstance(hashes, dict):
-        raise BundleError(f"{path}: no hashes ('sha256')")
+        raise BundleError(f"{path}: no hashes ('blake3')")
     for name in hashes:
         _inside(folder, name)
     if verify:
@@ -416,14 +403,14 @@ def _parse(folder: Path, manifest: dict[str, Any], artists: Callable[[Any], Arti
         layout = FeatureLayout.from_json(manifest["layout"])
         if kind in SINGLE_KINDS:
             model = ModelSpec.from_json(manifest["model"])
-            _check_model(model, layout, manifest["sha256"], where)
+            _check_model(model, layout, manifest["blake3"], where)
             return SingleModel(**common, layout=layout, model=model)
         if kind != HIERARCHY:
             raise BundleError(f"{where}: unknown kind {kind!r}")
         region = ModelSpec.from_json(manifest["region"])
         country = {str(s): ModelSpec.from_json(m) for s, m in manifest["country"].items()}
         for model in (region, *country.values()):
-            _check_model(model, layout, manifest["sha256"], where)
+            _check_model(model, layout, manifest["blake3"], where)
         members = {r.slug: set(r.countries) for r in common["regions"].regions}
         if {slug: set(m.classes) for slug, m in country.items()} != members or set(
             region.classes
@@ -499,14 +486,11 @@ def _escapes(name: str) -> bool:
 
 
 def _verify(folder: Path, manifest: dict[str, Any], hashes: dict[str, str]) -> None:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = dict(
-            zip(hashes, pool.map(_sha256, (folder / name for name in hashes)), strict=True)
-        )
     for name, expected in hashes.items():
-        if found[name] != expected:
+        found = _digest(folder / name)
+        if found != expected:
             raise BundleError(
-                f"{folder / name}: corrupted or truncated (SHA-256 {found[name][:12]}…, "
+                f"{folder / name}: corrupted or truncated (BLAKE3 {found[:12]}…, "
                 f"the manifest says {str(expected)[:12]}…); copy the archive anew"
             )
     if manifest.get("kind") != PRIOR and manifest.get("version") != _version(manifest):
@@ -519,15 +503,12 @@ def _version(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
+def _digest(path: Path) -> str:
+    """Return the BLAKE3 hash of a file; all cores share a large one."""
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(_READ_SIZE):
-                digest.update(chunk)
+        return blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()
     except OSError as error:
         raise BundleError(f"{path}: not readable ({error})") from error
-    return digest.hexdigest()
 
 
 def pack(folder: Path, archive: Path) -> None:

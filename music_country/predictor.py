@@ -1,16 +1,14 @@
 """Asking a bundle's models: trees evaluated by LightGBM, probabilities by `music_country.chain`.
 
 The endpoint, the batch-scoring job and the evaluation of a champion all answer through here, so
-that they cannot answer differently. One listener goes through LightGBM's fast single-row C API,
-many through its batch prediction, always on the caller's thread; both give the same answer to the
-last bit.
+that they cannot answer differently. Small trees are evaluated by `music_country.small_trees`,
+others by LightGBM's C API, always on the caller's thread; one listener and many, and both ways,
+give the same answer to the last bit.
 """
 
 from __future__ import annotations
 
 import ctypes
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,7 @@ import numpy.typing as npt
 
 from music_country.chain import Chain, FloatArray, TopK, log_probabilities
 from music_country.errors import BundleError, LayoutError
+from music_country.small_trees import SmallTrees
 
 if TYPE_CHECKING:
     from music_country.bundle import Bundle, Hierarchy
@@ -47,48 +46,43 @@ class Model:
     ----------
     spec
         Its classes, inputs and calibration.
-    booster
-        Its trees; None for a model without.
+    text
+        Its trees as LightGBM's text; None for a model without.
+
+    Raises
+    ------
+    BundleError
+        The text is not a LightGBM model, or does not fit its specification.
     """
 
-    def __init__(self, spec: ModelSpec, booster: lightgbm.Booster | None) -> None:
+    def __init__(self, spec: ModelSpec, text: str | None) -> None:
         self.spec = spec
-        self.booster = booster
         self.columns = np.array(spec.columns, dtype=np.intp)
-        if booster is not None:
-            self._row = np.zeros(len(self.columns), dtype=np.float32)
-            self._scores = np.zeros(len(spec.classes))
-            self._lock = threading.Lock()
-            self._prepare(booster)
+        self._text = text
+        self._small = None if text is None else SmallTrees.parse(text, spec)
+        if self._small is None:
+            _ = self.booster  # refused now, not at the first request
 
-    def _prepare(self, booster: lightgbm.Booster) -> None:
-        """Bind the fast single-row function to this model's buffers."""
-        config = ctypes.c_void_p()
-        _check(
-            _LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
-                booster._handle,
-                ctypes.c_int(_RAW_SCORE),
-                ctypes.c_int(0),
-                ctypes.c_int(-1),
-                ctypes.c_int(_FLOAT32),
-                ctypes.c_int32(len(self.columns)),
-                ctypes.c_char_p(_PARAMETERS),
-                ctypes.byref(config),
+    @cached_property
+    def booster(self) -> lightgbm.Booster | None:
+        """The trees in LightGBM; made when first needed, since few requests need it.
+
+        Made after forking: LightGBM's threads do not survive a fork.
+        """
+        if self._text is None:
+            return None
+        spec = self.spec
+        try:
+            booster = lightgbm.Booster(model_str=self._text)
+        except lightgbm.basic.LightGBMError as error:
+            raise BundleError(f"model '{spec.name}': not a LightGBM model ({error})") from error
+        outputs, width = booster.num_model_per_iteration(), booster.num_feature()
+        if (outputs, width) != (len(spec.classes), len(spec.columns)):
+            raise BundleError(
+                f"model '{spec.name}': the trees read {width} features and have {outputs} outputs, "
+                f"but it has {len(spec.columns)} columns and {len(spec.classes)} classes"
             )
-        )
-        self._config = config
-        self._length = ctypes.c_int64()
-        self._arguments = (
-            config,
-            self._row.ctypes.data_as(ctypes.c_void_p),
-            ctypes.byref(self._length),
-            self._scores.ctypes.data_as(ctypes.c_void_p),
-        )
-
-    def __del__(self) -> None:
-        config = getattr(self, "_config", None)
-        if config is not None:
-            _LIB.LGBM_FastConfigFree(config)
+        return booster
 
     def raw_scores(self, features: Features) -> FloatArray | None:
         """Return the trees' raw scores; None for a model without trees.
@@ -98,13 +92,13 @@ class Model:
         features
             Whole feature vectors, ``(n_listeners, layout width)`` or ``(layout width,)``.
         """
-        if self.booster is None:
+        if self._text is None:
             return None
         if features.ndim == 1:
-            with self._lock:
-                np.take(features, self.columns, out=self._row, mode="clip")
-                _check(_LIB.LGBM_BoosterPredictForMatSingleRowFast(*self._arguments))
-                return self._scores.copy()
+            scores = self.raw_scores(features[None, :])
+            return None if scores is None else scores.reshape(-1)
+        if self._small is not None:
+            return self._small.raw_scores(features)
         return self._predict(features, _RAW_SCORE, len(self.spec.classes))
 
     def log_probabilities(self, features: Features) -> FloatArray:
@@ -125,7 +119,7 @@ class Model:
             ``(n_classes, n_columns + 1)``; the last is what the trees expect of anyone.
         """
         shape = len(self.spec.classes), len(self.columns) + 1
-        if self.booster is None:
+        if self._text is None:
             return np.zeros(shape)
         return self._predict(features[None, :], _CONTRIBUTIONS, shape[0] * shape[1]).reshape(shape)
 
@@ -165,8 +159,7 @@ class ChainPredictor:
     def __init__(self, bundle: Hierarchy) -> None:
         self.bundle = bundle
         self.width = bundle.layout.width
-        with ThreadPoolExecutor() as pool:
-            models = list(pool.map(lambda spec: load_model(bundle, spec), bundle.models))
+        models = [load_model(bundle, spec) for spec in bundle.models]
         self.region, self.country = models[0], models[1:]
         self.chain = Chain.of(bundle.region, bundle.country, bundle.prior)
 
@@ -239,5 +232,5 @@ class ChainPredictor:
 
 
 def load_model(bundle: Bundle, spec: ModelSpec) -> Model:
-    """Load one of a bundle's models; errors as in `Bundle.booster`."""
-    return Model(spec, bundle.booster(spec))
+    """Load one of a bundle's models; errors as in `Bundle.text` and `Model`."""
+    return Model(spec, bundle.text(spec))

@@ -201,8 +201,7 @@ class Fitted:
 
     def loaded(self) -> Model:
         """Return the model, ready to predict."""
-        text = self.model.text
-        return Model(self.model.spec, None if text is None else lightgbm.Booster(model_str=text))
+        return Model(self.model.spec, self.model.text)
 
 
 def portable(text: str) -> str:
@@ -296,7 +295,7 @@ def fit(  # noqa: PLR0913 - what to learn, from whom, and how
         spec = replace(spec, rounds=trees.current_iteration())
     loss = 0.0
     if len(task.classes) > 1:
-        scores = Model(spec, trees).raw_scores(validation.features)
+        scores = Model(spec, text).raw_scores(validation.features)
 
         def answers(calibration: Calibration) -> npt.NDArray[np.float64]:
             return log_probabilities(calibration.of(spec, task.prior), validation.features, scores)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 
 from benchmarks.synthetic_bundle import SyntheticBundle
 from music_country.bundle import Hierarchy, load
-from music_country.errors import LayoutError
-from music_country.predictor import ChainPredictor
+from music_country.errors import BundleError, LayoutError
+from music_country.predictor import ChainPredictor, Model
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +33,19 @@ def test_scores_are_lightgbms_own_to_the_last_bit(predictor: ChainPredictor) -> 
         if model.booster is None:
             assert scores is None
             continue
+        assert model._small is not None
         own = model.booster.predict(features[:, model.columns], raw_score=True)
         assert np.array_equal(scores, own)
         assert np.array_equal([model.raw_scores(row) for row in features], own)
+
+
+def test_trees_that_do_not_fit_their_model_are_refused(predictor: ChainPredictor) -> None:
+    spec = predictor.bundle.region
+    text = predictor.bundle.text(spec)
+    with pytest.raises(BundleError, match="the trees read"):
+        Model(replace(spec, columns=spec.columns[1:]), text)
+    with pytest.raises(BundleError, match="not a LightGBM model"):
+        Model(spec, "not trees")
 
 
 def test_contributions_add_up_to_the_scores(predictor: ChainPredictor) -> None:
