@@ -38,8 +38,7 @@ JOBS, FEWEST_WORKERS = 2, 2
 DPUS = {"G.1X": 1, "G.2X": 2, "G.4X": 4, "G.8X": 8}
 """Data processing units of a Glue worker."""
 SIZES = (10_000_000, 100_000_000)
-SERVING, TRAINING = "ml.m5.xlarge", "ml.m5.4xlarge"
-"""Instances of the scale: those of prod."""
+"""Listeners of the scale."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +55,28 @@ def least_dpu_hours(worker_type: str) -> float:
     return float(FEWEST_WORKERS * DPUS[worker_type] * ASSUMED["glue_minutes"] / 60)
 
 
+def a_listener(*names: str) -> float:
+    """Return measured figures, added up, for one listener."""
+    return float(sum(MEASURED[name] for name in names) / MEASURED["listeners"])
+
+
 def dpu_hours(listeners: int, worker_type: str) -> float:
     """Return the DPU-hours of both feature jobs: what they compute, but at least their start."""
-    cpu = MEASURED["glue_fixed"] + MEASURED["glue_a_listener"] * listeners
+    cpu = a_listener("embeddings_cpu_seconds", "splits_cpu_seconds") * listeners
     computing = cpu / (3600 * CORES_A_DPU * ASSUMED["busy_share"])
     return float(max(JOBS * least_dpu_hours(worker_type), computing))
 
 
-def training_hours(listeners: int, instance: str, a_listener: float) -> float:
-    """Return the hours of training on one instance, its jobs' overhead left out."""
+def training_seconds(side: str) -> float:
+    """Return the CPU seconds that a listener costs a side (``chain``, ``flat``) at full rounds."""
+    rounds = ASSUMED["rounds"] * a_listener(f"{side}_seconds_a_round")
+    return float(a_listener(f"{side}_seconds_loading") + rounds)
+
+
+def training_hours(listeners: int, instance: str, *sides: str) -> float:
+    """Return the hours of training sides on one instance, its jobs' overhead left out."""
     cores = FACTS["cores"][instance] * ASSUMED["busy_share"]
-    return float(listeners * a_listener / (3600 * cores))
+    return float(listeners * sum(map(training_seconds, sides)) / (3600 * cores))
 
 
 def training_cost(settings: Settings, listeners: int) -> tuple[str, float]:
@@ -74,8 +84,7 @@ def training_cost(settings: Settings, listeners: int) -> tuple[str, float]:
     training = settings.training
     overhead = ASSUMED["job_minutes"] / 60
     large, small = training.instance_type, training.country_instance_type
-    a_listener = MEASURED["chain_a_listener"] + MEASURED["flat_a_listener"]
-    hours = 3 * overhead + training_hours(listeners, large, a_listener)
+    hours = 3 * overhead + training_hours(listeners, large, "chain", "flat")
     countries = ASSUMED["country_jobs"] * overhead
     share = PRICES["spot_share"] if training.spot else 1.0
     usd = share * (hours * INSTANCE[large] + countries * INSTANCE[small])
@@ -136,36 +145,98 @@ def month(settings: Settings) -> list[Line]:
     ]
 
 
+def room(instance: str) -> float:
+    """Return the bytes of an instance's memory that a job may fill."""
+    return float(FACTS["memory_gb"][instance] * 1e9 * ASSUMED["memory_share"])
+
+
 def scale(listeners: int) -> dict[str, str]:
-    """Return what so many listeners take, by name."""
-    worker = load_settings("prod").features
-    dpus = dpu_hours(listeners, worker.worker_type)
-    most = DPUS[worker.worker_type] * worker.max_workers
-    train = listeners * ASSUMED["train_share"]
-    held = train * ASSUMED["bytes_a_listener"] / 1e9
-    room = FACTS["memory_gb"][TRAINING] * ASSUMED["memory_share"]
-    hosts = math.ceil(held / room)
+    """Return what so many listeners take with the settings of prod, by name."""
+    settings = load_settings("prod")
+    features, training, serving = settings.features, settings.training, settings.serving
+    dpus = dpu_hours(listeners, features.worker_type)
+    most = DPUS[features.worker_type] * features.max_workers
+    held = listeners * 1e6 * a_listener("flat_peak_mb")
+    hosts = math.ceil(held / room(training.instance_type))
     chain, flat = (
-        training_hours(listeners, TRAINING, MEASURED[f"{side}_a_listener"]) / hosts
+        training_hours(listeners, training.instance_type, side) / hosts
         for side in ("chain", "flat")
     )
-    asked = listeners * ASSUMED["asked_a_month"] / (ASSUMED["hours_a_month"] * 3600)
-    answers = FACTS["cores"][SERVING] * MEASURED["answers_a_core"]
-    fleet = max(2, math.ceil(asked * ASSUMED["peak_over_mean"] / answers))
-    a_run = dpus * PRICES["glue_dpu_hour"] + hosts * (chain + flat) * INSTANCE[TRAINING]
-    serving = fleet * ASSUMED["hours_a_month"] * INSTANCE[SERVING]
+    mean = listeners * ASSUMED["asked_a_month"] / (ASSUMED["hours_a_month"] * 3600)
+    peak = mean * ASSUMED["peak_over_mean"]
+    fleet = max(serving.min_instances, math.ceil(peak / answers(serving.instance_type)))
+    host = INSTANCE[training.instance_type]
+    a_run = dpus * PRICES["glue_dpu_hour"] + hosts * (chain + flat) * host
+    endpoint = fleet * ASSUMED["hours_a_month"] * INSTANCE[serving.instance_type]
     return {
         "Glue, DPU-hours a run": f"{dpus:,.1f}",
-        f"Glue, hours at {most} DPUs": f"{dpus / most:,.2f}",
-        "training matrix, GB": f"{held:,.0f}",
-        f"training hosts ({TRAINING})": f"{hosts}",
+        f"Glue, hours of both jobs at {most} DPUs": f"{dpus / most:,.2f}",
+        "memory of the region or flat model's training, GB": f"{held / 1e9:,.0f}",
+        f"hosts for each of the two ({training.instance_type})": f"{hosts}",
         "training the chain, hours": f"{chain:,.2f}",
         "training the flat judge, hours": f"{flat:,.2f}",
-        "requests a second at the peak": f"{asked * ASSUMED['peak_over_mean']:,.0f}",
-        f"endpoint instances ({SERVING})": f"{fleet}",
+        "requests a second at the peak": f"{peak:,.0f}",
+        f"endpoint instances ({serving.instance_type})": f"{fleet}",
         "USD a run (Glue, training)": f"{a_run:,.0f}",
-        "USD a month of the endpoint": f"{serving:,.0f}",
+        "USD a month of the endpoint": f"{endpoint:,.0f}",
     }
+
+
+def answers(instance: str) -> float:
+    """Return the answers a second of an endpoint instance."""
+    a_core = MEASURED["answers_a_second"] / MEASURED["answering_cores"]
+    return float(FACTS["cores"][instance] * a_core)
+
+
+def limits() -> list[tuple[str, float, str]]:
+    """Return what breaks with the settings of prod: what, at how many listeners, who answers it."""
+    settings = load_settings("prod")
+    features, training, serving = settings.features, settings.training, settings.serving
+    cores = DPUS[features.worker_type] * features.max_workers * CORES_A_DPU * ASSUMED["busy_share"]
+    slower = max(a_listener(f"{job}_cpu_seconds") for job in ("embeddings", "splits"))
+    vector = 4 * ASSUMED["features"]
+    in_time = training.max_runtime_minutes / 60
+    month = ASSUMED["hours_a_month"] * 3600 / (ASSUMED["asked_a_month"] * ASSUMED["peak_over_mean"])
+    found = [
+        (
+            f"memory of one {training.instance_type}, on which the flat model trains",
+            room(training.instance_type) / (1e6 * a_listener("flat_peak_mb")),
+            "`training.instance_count`: hosts train one model, each on its share of the files",
+        ),
+        (
+            f"memory of one {training.country_instance_type}, for the largest region's countries",
+            room(training.country_instance_type)
+            / (1e6 * a_listener("chain_peak_mb") * ASSUMED["largest_region"]),
+            "`training.country_instance_type`",
+        ),
+        (
+            f"`training.max_runtime_minutes` ({training.max_runtime_minutes}) on one host",
+            in_time / training_hours(1, training.instance_type, "flat"),
+            "`training.instance_count`, or the minutes themselves",
+        ),
+        (
+            f"disk of `assemble` ({training.volume_gb} GB), which downloads all features",
+            training.volume_gb * 1e9 * ASSUMED["memory_share"] / vector,
+            "`training.volume_gb`",
+        ),
+        (
+            f"memory of `assemble` on one {training.instance_type}, which holds all features",
+            room(training.instance_type) / vector,
+            "`training.instance_type` with more memory; it cannot be divided over hosts",
+        ),
+        (
+            f"`features.timeout_minutes` ({features.timeout_minutes}) of a Glue job with "
+            f"{features.max_workers} {features.worker_type}",
+            features.timeout_minutes * 60 * cores / slower,
+            "`features.max_workers`, `features.worker_type`",
+        ),
+        (
+            f"`serving.max_instances` ({serving.max_instances}), each listener asked once a month",
+            serving.max_instances * answers(serving.instance_type) * month,
+            "`serving.max_instances`",
+        ),
+    ]
+    return sorted(found, key=lambda limit: limit[1])
 
 
 def table(rows: Iterable[Iterable[str]], header: list[str]) -> str:
@@ -189,9 +260,16 @@ def scale_table() -> str:
     return table(rows, ["", *(f"{size // 1_000_000} million listeners" for size in SIZES)])
 
 
+def limits_table() -> str:
+    """Return what breaks first."""
+    rows = [[what, f"{listeners / 1e6:,.0f} million", who] for what, listeners, who in limits()]
+    return table(rows, ["limit", "listeners", "setting that answers it"])
+
+
 def tables() -> dict[str, str]:
     """Return every table by its name."""
-    return {name: month_table(name) for name in ENVIRONMENTS} | {"scale": scale_table()}
+    months = {name: month_table(name) for name in ENVIRONMENTS}
+    return months | {"scale": scale_table(), "limits": limits_table()}
 
 
 def with_tables(page: str) -> str:
