@@ -16,19 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "sagemaker"))
 
 import charts  # noqa: E402
+from templates import html_template  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from markupsafe import Markup
 
-TEMPLATE = "report.html.j2"
+TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 AIMS = {
     "embeddings_vs_original": 5.0,
@@ -164,16 +163,9 @@ def stages_chart(cpu: Mapping[str, Any]) -> Markup:
 
 def page(documents: Mapping[str, Any]) -> str:
     """Return the page."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     rows = measured(documents)
     features, pipeline = documents.get("features"), documents.get("pipeline")
-    return environment.get_template(TEMPLATE).render(
+    return html_template(TEMPLATE).render(
         machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         written=time.strftime("%Y-%m-%d"),
         missing=[name for name in BENCHMARKS if name not in documents],

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import charts
-import jinja2
 from evaluation import FLAT, PRIOR, Evaluation, Subject, evaluation_json
+from templates import html_template
 
 from music_country.metrics import LOWER_IS_BETTER, by_class
 
 if TYPE_CHECKING:
     from gate import Decision
 
-TEMPLATE = "report.html.j2"
+TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 METRICS = (
     "accuracy",
@@ -48,16 +48,8 @@ def report(subject: Subject, evaluation: Evaluation, decision: Decision) -> str:
     decision
         What the gate decided.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["pretty"] = charts.pretty
     document = evaluation_json(subject, evaluation)
-    return environment.get_template(TEMPLATE).render(
+    return html_template(TEMPLATE, pretty=charts.pretty).render(
         subject=subject,
         manifest=subject.manifest,
         evaluation=evaluation,

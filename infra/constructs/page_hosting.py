@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import aws_cdk as cdk
@@ -65,17 +65,9 @@ class PageHosting(Construct):
 
     def _build_logs(self) -> s3.Bucket:
         """Build the bucket of access logs; CloudFront delivers by ACL, which no other may use."""
-        return s3.Bucket(
-            self,
+        return self._closed_bucket(
             "Logs",
-            encryption=s3.BucketEncryption.S3_MANAGED,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED,
-            versioned=True,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            removal_policy=self._stack.removal_policy,
-            auto_delete_objects=self._stack.removal_policy == cdk.RemovalPolicy.DESTROY,
             lifecycle_rules=[
                 s3.LifecycleRule(
                     expiration=cdk.Duration.days(self._stack.settings.log_retention_days)
@@ -85,17 +77,9 @@ class PageHosting(Construct):
 
     def _build_bucket(self) -> s3.Bucket:
         """Build the bucket of files that anyone may see, so that S3's own key does."""
-        return s3.Bucket(
-            self,
+        return self._closed_bucket(
             "Files",
-            encryption=s3.BucketEncryption.S3_MANAGED,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            versioned=True,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            removal_policy=self._stack.removal_policy,
-            auto_delete_objects=self._stack.removal_policy == cdk.RemovalPolicy.DESTROY,
             server_access_logs_bucket=self.logs,
             server_access_logs_prefix="files/",
             lifecycle_rules=[
@@ -105,6 +89,21 @@ class PageHosting(Construct):
                     )
                 )
             ],
+        )
+
+    def _closed_bucket(self, construct_id: str, **options: Any) -> s3.Bucket:
+        """Build a versioned bucket of the environment's lifetime that is reached by TLS alone."""
+        return s3.Bucket(
+            self,
+            construct_id,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            versioned=True,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            removal_policy=self._stack.removal_policy,
+            auto_delete_objects=self._stack.removal_policy == cdk.RemovalPolicy.DESTROY,
+            **options,
         )
 
     def _build_files(self, key: kms.IKey) -> PlacedObjects:
