@@ -65,10 +65,11 @@ docs: setup  ## the documentation site, into build/site
 	@$(BIN)/zensical build --strict
 
 bench: setup  ## all benchmarks (hours) and one page of them, into build/bench
-	@mkdir -p build/bench
-	@for name in features training serving quality pipeline; do \
-	  $(BIN)/python benchmarks/$$name.py --json build/bench/$$name.json || exit 1; done
-	@$(BIN)/python benchmarks/report.py build/bench
+	@rm -rf build/bench && mkdir -p build/bench
+	@failed=; for name in features training serving quality pipeline; do \
+	  $(BIN)/python benchmarks/$$name.py --json build/bench/$$name.json || failed="$$failed $$name"; done; \
+	$(BIN)/python benchmarks/report.py build/bench && \
+	if [ -n "$$failed" ]; then echo "these failed and are not on the page:$$failed"; exit 1; fi
 
 clean:  ## remove what runs left behind; environments stay
 	@if [ -x $(BIN)/music-country ]; then $(BIN)/music-country down; fi

@@ -102,7 +102,7 @@ def ratios_chart(rows: Iterable[Measured]) -> Markup:
     scale = charts.Scale(min(0.3, *shares.values()), max(3.0, *shares.values()), log=True)
 
     def x(value: float) -> float:
-        return left + scale.place(value) * (width - left - 60)
+        return left + scale.place(value) * (width - left - 90)
 
     parts = []
     for i, (name, share) in enumerate(shares.items()):
@@ -140,25 +140,34 @@ def growth_chart(rows: list[dict[str, Any]]) -> Markup:
 
 def stages_chart(cpu: Mapping[str, Any]) -> Markup:
     """Draw the CPU seconds of each side's stages beside each other."""
-    sides = [side for side in cpu if isinstance(cpu[side], dict)]
-    longest = max(sum(cpu[side].values()) for side in sides)
-    left, width, height = 90, 560, 46
+    sides = {side: stages for side, stages in cpu.items() if isinstance(stages, dict)}
+    names = dict.fromkeys(stage for stages in sides.values() for stage in stages)
+    colours = dict(zip(names, INK, strict=False))
+    longest = max(sum(stages.values()) for stages in sides.values())
+    left, width, height = 90, 560, 38
     parts = []
-    for i, side in enumerate(sides):
+    for i, (side, stages) in enumerate(sides.items()):
         x, y = float(left), height * i + 6
         parts.append(
             f'<text x="{left - 8}" y="{y + 18}" text-anchor="end" fill="{charts.INK}">{side}</text>'
         )
-        for colour, (stage, seconds) in zip(INK, cpu[side].items(), strict=False):
+        for stage, seconds in stages.items():
             wide = (width - left - 10) * seconds / longest
             parts.append(
-                f'<rect x="{x:.1f}" y="{y}" width="{wide:.1f}" height="26" fill="{colour}">'
+                f'<rect x="{x:.1f}" y="{y}" width="{wide:.1f}" height="26" fill="{colours[stage]}">'
                 f"<title>{stage}: {seconds:.0f} s</title></rect>"
-                f'<text x="{x + 4:.1f}" y="{y + 38}" fill="{charts.SOFT}">{stage} '
+                f'<text x="{x + wide / 2:.1f}" y="{y + 18}" text-anchor="middle" fill="#fff">'
                 f"{seconds:.0f}</text>"
             )
             x += wide
-    return charts.svg("CPU seconds of the pipeline", width, height * len(sides) + 6, parts)
+    tall = height * len(sides) + 6
+    for i, (stage, colour) in enumerate(colours.items()):
+        x = left + 110 * i
+        parts.append(
+            f'<rect x="{x}" y="{tall + 4}" width="10" height="10" rx="2" fill="{colour}"/>'
+            f'<text x="{x + 16}" y="{tall + 13}" fill="{charts.SOFT}">{stage}</text>'
+        )
+    return charts.svg("CPU seconds of the pipeline", width, tall + 20, parts)
 
 
 def page(documents: Mapping[str, Any]) -> str:
