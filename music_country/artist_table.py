@@ -158,17 +158,26 @@ class ArtistTable(ArtistFeatures):
     def lookup_keys(self, keys: Sequence[str]) -> npt.NDArray[np.int32]:
         """Return the rows of artists by `artist_key`; -1 for an unknown one."""
         encoded = [key.encode("utf-8", "replace") for key in keys]
-        hashes = np.array([_hash(key) for key in encoded], dtype=np.uint64)
+        hashes = _hashes(encoded)
         places = np.searchsorted(self.key_hashes, hashes)
         ids = np.full(len(encoded), -1, dtype=np.int32)
-        for i in np.flatnonzero(places < self.size).tolist():
-            place = places[i]
-            while place < self.size and self.key_hashes[place] == hashes[i]:
-                candidate = self.key_ids[place]
-                if _text(self.key_text, self.key_bounds, candidate) == encoded[i]:
-                    ids[i] = candidate
-                    break
-                place += 1
+        text = self.key_text.data
+        wanted = np.arange(len(encoded))
+        while len(wanted):  # once more where another key has the same hash
+            wanted = wanted[places[wanted] < self.size]
+            wanted = wanted[self.key_hashes[places[wanted]] == hashes[wanted]]
+            found = self.key_ids[places[wanted]]
+            starts, ends = self.key_bounds[found].tolist(), self.key_bounds[found + 1].tolist()
+            same = np.array(
+                [
+                    text[start:end] == encoded[i]
+                    for i, start, end in zip(wanted.tolist(), starts, ends, strict=True)
+                ],
+                dtype=bool,
+            )
+            ids[wanted[same]] = found[same]
+            wanted = wanted[~same]
+            places[wanted] += 1
         return ids
 
     def lookup_mbids(self, mbids: Sequence[str | None]) -> npt.NDArray[np.int32]:
@@ -213,7 +222,7 @@ class ArtistTable(ArtistFeatures):
             As in the table.
         """
         encoded = [key.encode() for key in keys]
-        hashes = np.array([_hash(key) for key in encoded], dtype=np.uint64)
+        hashes = _hashes(encoded)
         order = np.argsort(hashes, kind="stable")
         heard = np.asarray(listeners, dtype=np.int32)
         owners: dict[tuple[int, int], int] = {}
@@ -288,8 +297,9 @@ def read_artist_table(artists: Path, manifest: Mapping[str, Any]) -> ArtistTable
     )
 
 
-def _hash(key: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
+def _hashes(keys: Iterable[bytes]) -> npt.NDArray[np.uint64]:
+    digests = b"".join([hashlib.blake2b(key, digest_size=8).digest() for key in keys])
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
 
 
 def _halves(mbid: str | None) -> tuple[int, int] | None:

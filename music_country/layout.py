@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +54,16 @@ class FeatureLayout:
         if len(set(names)) != len(names):
             raise LayoutError(f"feature blocks must have different names, got {names}")
 
-    @property
+    @cached_property
+    def _places(self) -> dict[str, slice]:
+        """The columns of each block."""
+        ends = accumulate(block.width for block in self.blocks)
+        return {
+            block.name: slice(end - block.width, end)
+            for block, end in zip(self.blocks, ends, strict=True)
+        }
+
+    @cached_property
     def width(self) -> int:
         """The number of features."""
         return sum(block.width for block in self.blocks)
@@ -68,18 +79,13 @@ class FeatureLayout:
 
     def has(self, name: str) -> bool:
         """Tell whether there is a block of this name."""
-        return any(block.name == name for block in self.blocks)
+        return name in self._places
 
     def slice_of(self, name: str) -> slice:
         """Return the columns of the block of this name."""
-        start = 0
-        for block in self.blocks:
-            if block.name == name:
-                return slice(start, start + block.width)
-            start += block.width
-        raise LayoutError(
-            f"no feature block '{name}'; the layout has {[block.name for block in self.blocks]}"
-        )
+        if name not in self._places:
+            raise LayoutError(f"no feature block '{name}'; the layout has {list(self._places)}")
+        return self._places[name]
 
     def columns(self, name: str, labels: Iterable[str] | None = None) -> npt.NDArray[np.intp]:
         """Return the column numbers of a block, or of some of its labels in the order given."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_LEAVES: Final = 64  # the bits of the widest integer
 _BLOCK = 2**18  # nodes times listeners at once: what stays in a core's cache
 
+_BIAS = 127  # of a float32's exponent
 _ZERO = np.float32(1e-35)  # LightGBM takes what is no greater for 0
 _DEFAULT_LEFT = 2  # a bit of LightGBM's decision_type
 _MISSING_NAN = 2  # by its bits above; 0 if nothing is missing, 1 if zeros are
@@ -57,7 +58,9 @@ class SmallTrees:
         ``(most nodes of a tree, n_trees)``: the leaves that a node rules out for what goes left, as
         bits, and the bits that change for what goes right.
     leaf
-        ``(n_trees, most leaves)``: the leaves' values.
+        ``(n_trees * most leaves,)``: the leaves' values.
+    first
+        ``(n_trees,)``: the place of each tree's first leaf, less the bias of a float32's exponent.
     outputs
         How many classes the trees have; tree i belongs to class i modulo it.
     """
@@ -68,6 +71,7 @@ class SmallTrees:
     going_left: Bits
     turned: Bits
     leaf: npt.NDArray[np.float64]
+    first: npt.NDArray[np.intp]
     outputs: int
 
     @classmethod
@@ -153,7 +157,8 @@ class SmallTrees:
             nan_right=spread(nan_right, False),
             going_left=going_left,
             turned=going_left ^ going_right,
-            leaf=leaf,
+            leaf=leaf.ravel(),
+            first=np.arange(n, dtype=np.intp) * leaves - _BIAS,
             outputs=outputs,
         )
 
@@ -174,18 +179,17 @@ class SmallTrees:
 
     def _block(self, columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the scores ``(n_classes, n_listeners)`` of features ``(width, n_listeners)``."""
-        right = np.take(columns, self.feature, axis=0) > self.threshold[:, :, None]
+        # Places are known to be inside; numpy is faster where it need not raise.
+        right = np.take(columns, self.feature, axis=0, mode="clip") > self.threshold[:, :, None]
         missing = np.isnan(columns)
         if missing.any():
-            right |= np.take(missing, self.feature, axis=0) & self.nan_right[:, :, None]
+            right |= np.take(missing, self.feature, axis=0, mode="clip") & self.nan_right[..., None]
         ruled_out = right * self.turned[:, :, None]
         ruled_out ^= self.going_left[:, :, None]
         remaining = ~np.bitwise_or.reduce(ruled_out, axis=0)
-        # A power of two, whose exponent is exact in a float32, too.
-        reached = np.frexp(remaining.astype(np.float32))[1] - 1
-        n_trees, leaves = self.leaf.shape
-        first = np.arange(0, n_trees * leaves, leaves)[:, None]
-        values = np.take(self.leaf.ravel(), reached + first)
+        # A power of two: its place is its exponent, which a float32 holds above 23 bits, plus 127.
+        reached = remaining.astype(np.float32).view(np.int32) >> 23
+        values = np.take(self.leaf, reached + self.first[:, None], mode="clip")
         total: npt.NDArray[np.float64] = values.reshape(-1, self.outputs, columns.shape[1]).sum(0)
         return total
 
