@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 TIMEOUT = 2 * 60 * 60  # seconds; an endpoint alone takes many minutes on AWS
 STOP_SECONDS = 30
 LOG_LINES = 25
+STDERR = 2
+"""File descriptor of what is no answer: stdout is kept for those."""
 
 
 def project_root() -> Path:
@@ -87,7 +89,7 @@ class Cdk:
     environment
         The ``-c env=``.
     log
-        Where to print; None for this terminal.
+        Where to print; None for this process's stderr, from whose terminal it may ask.
     variables
         What to add to `tool_environment`: credentials, region, an emulator's address.
     """
@@ -128,7 +130,7 @@ def _run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: int 
         cwd=cwd,
         env=env,
         stdin=None if log is None else subprocess.DEVNULL,
-        stdout=log,
+        stdout=STDERR if log is None else log,
         stderr=None if log is None else subprocess.STDOUT,
         start_new_session=log is not None,  # else it could not ask its user anything
     )

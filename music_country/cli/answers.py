@@ -94,7 +94,9 @@ def score(
     context: typer.Context,
     *,
     data: Annotated[Path, typer.Option(help="Folder of raw data; countries are not needed.")],
-    out: Annotated[Path, typer.Option(help="Parquet file to write, one row a listener.")],
+    out: Annotated[
+        Path, typer.Option(dir_okay=False, help="Parquet file to write, one row a listener.")
+    ],
     every: Annotated[bool, typer.Option("--all", help="Also every country's probability.")] = False,
 ) -> None:
     """Score a folder of listeners with the champion, on Glue."""
@@ -125,7 +127,8 @@ def report(
     *,
     version: Annotated[str | None, typer.Option(help="Bundle version; else the champion.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where to; else report-<version>.html here.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Where to; else report-<version>.html here."),
     ] = None,
 ) -> None:
     """Fetch a bundle's report and print its metrics."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -31,18 +31,32 @@ class Commands(TyperGroup):
             elif word in GLOBAL_FLAGS or word.partition("=")[0] in GLOBAL_OPTIONS:
                 common.append(word)
                 if word in GLOBAL_OPTIONS:
-                    common += [value for value in [next(words, None)] if value is not None]
+                    value = next(words, None)
+                    if value is None:
+                        raise typer.BadParameter(f"{word} needs a value", ctx=ctx)
+                    common.append(value)
             else:
                 rest.append(word)
         return super().parse_args(ctx, common + rest)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an error that the project raised on purpose is printed, exit code 1."""
+        """Run the command; an error that the user can do something about is printed, exit code 1.
+
+        These are the project's own, and the operating system's about a file.
+        """
         try:
             return super().invoke(ctx)
         except MusicCountryError as error:
-            err().print("Error:", str(error), style="red", markup=False, soft_wrap=True)
-            raise typer.Exit(1) from error
+            _fail(str(error), error)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            _fail(f"{error.filename}: {error.strerror}", error)
+
+
+def _fail(reason: str, error: Exception) -> NoReturn:
+    err().print("Error:", reason, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(1) from error
 
 
 app = typer.Typer(
@@ -65,7 +79,9 @@ def _common(  # noqa: PLR0913 - the options of a command line
     profile: Annotated[str | None, typer.Option(help="AWS, with this profile.")] = None,
     env: Annotated[str | None, typer.Option(help="The environment on AWS.")] = None,
     region: Annotated[str | None, typer.Option(help="Instead of the profile's region.")] = None,
-    state: Annotated[Path | None, typer.Option(help="The emulator's state folder.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(file_okay=False, help="The emulator's state folder.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Answer for machines.")] = False,
 ) -> None:
     if local and profile:

@@ -35,6 +35,9 @@ def deploy(context: typer.Context) -> None:
         log=None,
         variables={"AWS_REGION": names.region, "AWS_PROFILE": str(target.profile)},
     )("deploy", "--all", "--profile", str(target.profile))
+    if target.as_json:
+        say_json({"environment": connection.environment, "account": names.account})
+        return
     say(f"Environment {connection.environment} is deployed in account {names.account}.")
 
 

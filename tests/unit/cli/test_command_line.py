@@ -23,6 +23,17 @@ def call(*arguments: str, stdin: str | None = None) -> Result:
     return CliRunner().invoke(app, list(arguments), input=stdin)
 
 
+@pytest.fixture
+def cdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Put a program in the place of the CDK's, which prints and writes its arguments down."""
+    program = tmp_path / "node_modules" / ".bin" / "cdk"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho of no use to machines\necho "$@" > "$0.called"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr("music_country.cli.owner.project_root", lambda: tmp_path)
+    return program.with_suffix(".called")
+
+
 def call_json(*arguments: str) -> Any:
     result = call(*arguments, "--json", *ON_AWS)
     assert result.exit_code == 0, result.output
@@ -136,6 +147,16 @@ def test_the_report_is_fetched(aws: Aws, tmp_path: Path) -> None:
     assert out.read_text() == "<html>a"
 
 
+def test_a_report_without_a_place_to_write_it_to_says_so(aws: Aws, tmp_path: Path) -> None:
+    aws.register("a")
+    aws.name_champion("a")
+    out = tmp_path / "file" / "report.html"
+    out.parent.write_text("")
+    result = call("report", "--out", str(out), *ON_AWS)
+    assert result.exit_code == 1
+    assert result.stderr.endswith("Error: " + f"{out.parent}: File exists\n")
+
+
 def test_there_is_no_report_of_the_prior(aws: Aws) -> None:
     result = call("report", *ON_AWS)
     assert result.exit_code == 1
@@ -153,6 +174,11 @@ def test_there_is_no_report_of_the_prior(aws: Aws) -> None:
         (("status", "--env", "dev"), 2, "name a --profile too"),
         (("status", "--local", *ON_AWS), 2, "exclude each other"),
         (("up", *ON_AWS), 1, "this command is for the emulator"),
+        (("status", "--env", "dev", "--profile"), 2, "--profile needs a value"),
+        (("status", "--state", __file__), 2, "is a file"),
+        (("report", "--out", "/", *ON_AWS), 2, "is a directory"),
+        (("score", "--data", "x", "--out", "/", *ON_AWS), 2, "is a directory"),
+        (("models", "promote", "", *ON_AWS), 1, "is this environment deployed?"),
         (("invoke", *ON_AWS), 2, "either a file or --artist"),
         (("invoke", "nofile.json", *ON_AWS), 1, "nofile.json cannot be read"),
         (("logs", "scoring", *ON_AWS), 1, "listing the runs of music-country-dev-scoring"),
@@ -204,6 +230,14 @@ def test_a_sample_out_of_range_ends_before_anything_starts(tmp_path: Path) -> No
     assert result.exit_code == 1
     assert "500 to 320,000 listeners, not 3" in result.stderr
     assert not (tmp_path / "emulator.json").exists()
+
+
+@pytest.mark.usefixtures("aws")
+def test_deploying_to_aws_names_the_environment_and_answers_machines(cdk: Path) -> None:
+    deployed = call_json("deploy")
+    assert deployed == {"environment": "dev", "account": "123456789012"}
+    assert "-c env=dev" in cdk.read_text()
+    assert cdk.read_text().endswith("deploy --all --profile work\n")
 
 
 def test_uploading_starts_the_way(aws: Aws, tmp_path: Path) -> None:
