@@ -5,9 +5,9 @@
 In one Spark session it calls the Glue jobs' and the training job's own functions. The test split is
 the one of the project's salt, which nothing is tuned on; its listeners are left out of the
 embeddings. Seeds draw train and validation anew among the rest and seed the models. Adjusted rows
-have the operating point (prior power, then calibration on validation) that the bundles are served
-with, raw rows do not. Intervals are paired: the same resampled test listeners on both sides, the
-difference averaged over seeds.
+have the operating point (prior power, then calibration on listeners whose answers are out of fold)
+that the bundles are served with, raw rows do not. Intervals are paired: the same resampled test
+listeners on both sides, the difference averaged over seeds.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from calibration import Calibration, fit_calibration  # noqa: E402
 from chained import ChainScores, chain_tasks  # noqa: E402
 from features import Listeners  # noqa: E402
 from fitting import Machine, Task, fit, flat_task, uncalibrated  # noqa: E402
+from held_out import HeldOut  # noqa: E402
 from pyspark.ml.classification import LogisticRegression as SparkRegression  # noqa: E402
 from pyspark.ml.feature import Word2Vec  # noqa: E402
 from pyspark.ml.linalg import Vectors  # noqa: E402
@@ -47,6 +48,7 @@ from pyspark.sql import functions as F  # noqa: E402
 from recipe import Recipe, recipe_for  # noqa: E402
 from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
+from sklearn.model_selection import cross_val_predict  # noqa: E402
 
 from glue_jobs import embeddings, splits  # noqa: E402
 from glue_jobs.cleaning import artist_names, clean  # noqa: E402
@@ -245,14 +247,16 @@ class Draw:
         )
 
     def calibrated(
-        self, answers: Callable[[str, Calibration], FloatArray], name: str
-    ) -> tuple[Answers, Calibration]:
+        self,
+        name: str,
+        held_out: Callable[[Calibration], FloatArray],
+        true: npt.NDArray[np.intp],
+        test: Callable[[Calibration], FloatArray],
+    ) -> Answers:
         """Return a model's raw and adjusted answers to the test listeners."""
         power = self.recipe(self.task, {}).prior_power
-        found = fit_calibration(
-            lambda c: answers("validation", c), self.labels("validation"), power=power
-        )
-        return {f"{name} raw": answers("test", Calibration()), name: answers("test", found)}, found
+        found = fit_calibration(held_out, true, power=power)
+        return {f"{name} raw": test(Calibration()), name: test(found)}
 
     def chain(self, **overrides: str) -> Answers:
         """Train and ask the chain."""
@@ -270,11 +274,15 @@ class Draw:
                 machine=Machine(),
             )
             models.append(fitted.loaded())
-        scores = {
-            name: ChainScores.of(models, tasks, self.listeners[name].features)
-            for name in ("validation", "test")
-        }
-        return self.calibrated(lambda name, c: scores[name].log_joint(c), "chain")[0]
+        listeners = HeldOut.of(
+            self.listeners["train"], self.listeners["validation"], [model.spec for model in models]
+        )
+        return self.calibrated(
+            "chain",
+            ChainScores.held_out(models, tasks, listeners).log_joint,
+            self.task.labels(listeners.countries),
+            ChainScores.of(models, tasks, self.listeners["test"].features).log_joint,
+        )
 
     def flat(self) -> Answers:
         """Train and ask the flat model with the same features."""
@@ -294,30 +302,36 @@ class Draw:
             machine=Machine(),
         )
         model = fitted.loaded()
-        plain = uncalibrated(model.spec)
-        raw = {split: model.raw_scores(listeners[split].features) for split in listeners}
+        held_out = HeldOut.of(listeners["train"], listeners["validation"], [model.spec])
+        test = listeners["test"].features
+        answers = self._answers_of(uncalibrated(model.spec))
         return self.calibrated(
-            lambda split, c: log_probabilities(
-                c.of(plain, self.task.prior), listeners[split].features, raw[split]
-            ),
             name,
-        )[0]
+            answers(held_out.features, held_out.raw_scores(model)),
+            self.task.labels(held_out.countries),
+            answers(test, model.raw_scores(test)),
+        )
 
-    def _of_probabilities(self, by_split: dict[str, FloatArray], name: str) -> Answers:
+    def _answers_of(self, plain: ModelSpec) -> Callable[..., Callable[[Calibration], FloatArray]]:
+        """Return what gives one model's answers under a calibration, from features and scores."""
+        return lambda *scores: lambda c: log_probabilities(c.of(plain, self.task.prior), *scores)
+
+    def _of_probabilities(
+        self, name: str, held_out: FloatArray, true: npt.NDArray[np.intp], test: FloatArray
+    ) -> Answers:
         """Return answers of a model that is no LightGBM: its log-probabilities are the base."""
         classes = self.task.classes
         spec = ModelSpec(
             name=name, classes=classes, columns=(), base_columns=tuple(range(len(classes)))
         )
-        return self.calibrated(
-            lambda split, c: log_probabilities(c.of(spec, self.task.prior), by_split[split]), name
-        )[0]
+        answers = self._answers_of(spec)
+        return self.calibrated(name, answers(held_out), true, answers(test))
 
     def tfidf(self) -> Answers:
         """Fit and ask the simple peer: logistic regression on TF-IDF of artists.
 
-        Its strength and calibration are found on validation; then it learns from these listeners
-        too, as the affinities do.
+        Its strength is found on validation; then it learns from these listeners too, as the
+        affinities do, and is calibrated on its answers out of fold.
         """
         lists = {name: self._lists(name) for name in ("train", "validation", "test")}
         vectorizer = TfidfVectorizer(analyzer=list)
@@ -334,14 +348,12 @@ class Draw:
         assert best is not None
         known = vectorizer.fit_transform(lists["train"] + lists["validation"])
         labels = np.concatenate([self.labels("train"), self.labels("validation")])
-        refitted = LogisticRegression(C=best[1].C, max_iter=200).fit(known, labels)
-        return self._of_probabilities(
-            {
-                "validation": best[1].predict_log_proba(matrices["validation"]),
-                "test": refitted.predict_log_proba(vectorizer.transform(lists["test"])),
-            },
-            "tfidf",
+        model = LogisticRegression(C=best[1].C, max_iter=200)
+        held_out = cross_val_predict(
+            model, known, labels, cv=splits.Parameters().folds, method="predict_log_proba"
         )
+        test = model.fit(known, labels).predict_log_proba(vectorizer.transform(lists["test"]))
+        return self._of_probabilities("tfidf", held_out, labels, test)
 
     def _lists(self, name: str) -> list[list[str]]:
         return [list(keys) for keys in self.rows[self.rows["split"] == name]["artist_keys"]]
@@ -396,12 +408,12 @@ class Draw:
         )
         model = SparkRegression(family="multinomial", maxIter=100).fit(frame.coalesce(2).cache())
         weights, bias = model.coefficientMatrix.toArray(), model.interceptVector.toArray()
+        log_p = {
+            name: log_softmax(self.original[name].features @ weights.T + bias)
+            for name in ("validation", "test")
+        }
         return self._of_probabilities(
-            {
-                name: log_softmax(self.original[name].features @ weights.T + bias)
-                for name in ("validation", "test")
-            },
-            "recipe_lr",
+            "recipe_lr", log_p["validation"], self.labels("validation"), log_p["test"]
         )
 
 

@@ -13,6 +13,7 @@ from evaluation import Evaluation, Subject, evaluate, evaluation_json
 from features import FeaturesManifest, read_listeners, read_plays
 from fitting import Training, flat_task
 from gate import RULES, Decision, Rules, decide
+from held_out import HeldOut
 from model_card import model_card
 from report import report
 from single import TRAINING
@@ -53,7 +54,7 @@ def assemble(job: Job) -> None:
         trainings = {name: _training(single) for name, single in singles.items()}
         train = read_listeners(job.channel("train"), manifest.layout)
         validation = read_listeners(job.channel("validation"), manifest.layout)
-        chain = calibrated_chain(manifest, singles, trainings["region"].recipe, validation)
+        chain = calibrated_chain(manifest, singles, trainings["region"].recipe, train, validation)
         _write_bundle(job.model_folder, manifest, singles, chain, artists)
         subject = Subject(
             manifest=manifest,
@@ -121,17 +122,19 @@ def calibrated_chain(
     manifest: FeaturesManifest,
     singles: dict[str, SingleModel],
     recipe: Recipe,
+    train: Listeners,
     validation: Listeners,
 ) -> list[ModelSpec]:
     """Return the region model and the country models, calibrated together.
 
-    One scale and one noise for the whole chain are fitted on all validation listeners, whatever
+    One scale and one noise for the whole chain are fitted on listeners of all regions, whatever
     each model was given for itself as a target of its own: see `chained.ChainScores`.
     """
     tasks = chain_tasks(manifest.regions, manifest.train_counts)
     models = [load_model(singles[task.name], singles[task.name].model) for task in tasks]
-    scores = ChainScores.of(models, tasks, validation.features)
-    true = flat_task(manifest.regions, manifest.train_counts).labels(validation.countries)
+    listeners = HeldOut.of(train, validation, [model.spec for model in models])
+    scores = ChainScores.held_out(models, tasks, listeners)
+    true = flat_task(manifest.regions, manifest.train_counts).labels(listeners.countries)
     calibration = fit_calibration(
         scores.log_joint, true, power=recipe.prior_power, noisy=recipe.label_noise == "yes"
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from calibration import Calibration
     from fitting import Task
+    from held_out import HeldOut
 
     from music_country.model_spec import ModelSpec
     from music_country.predictor import Model
@@ -66,12 +67,27 @@ class ChainScores:
         features
             ``(n_listeners, layout width)``.
         """
-        return cls(
-            tuple(uncalibrated(model.spec) for model in models),
-            tuple(tasks),
-            features,
-            tuple(model.raw_scores(features) for model in models),
-        )
+        raw = [model.raw_scores(features) for model in models]
+        return cls._of(models, tasks, features, raw)
+
+    @classmethod
+    def held_out(
+        cls, models: Sequence[Model], tasks: Sequence[Task], listeners: HeldOut
+    ) -> ChainScores:
+        """Ask the trees of models about the listeners to calibrate on: as `of`."""
+        raw = [listeners.raw_scores(model) for model in models]
+        return cls._of(models, tasks, listeners.features, raw)
+
+    @classmethod
+    def _of(
+        cls,
+        models: Sequence[Model],
+        tasks: Sequence[Task],
+        features: npt.NDArray[np.float32],
+        raw: Sequence[FloatArray | None],
+    ) -> ChainScores:
+        specs = tuple(uncalibrated(model.spec) for model in models)
+        return cls(specs, tuple(tasks), features, tuple(raw))
 
     def specs(self, calibration: Calibration) -> list[ModelSpec]:
         """Return the models, calibrated; the region model carries the chain's noise.

@@ -11,6 +11,7 @@ import numpy as np
 from calibration import fit_calibration
 from chained import ChainScores, chain_tasks
 from fitting import flat_task
+from held_out import HeldOut
 
 from music_country.answer_profile import answer_profile
 from music_country.chain import log_probabilities, log_softmax
@@ -252,9 +253,10 @@ def _logistic(subject: Subject) -> FloatArray:
     )
     columns = tuple(layout.columns("affinity", task.classes).tolist())
     plain = ModelSpec(name=LOGISTIC, classes=task.classes, columns=(), base_columns=columns)
+    listeners = HeldOut.of(subject.train, subject.validation, [plain])
     calibration = fit_calibration(
-        lambda c: log_probabilities(c.of(plain, task.prior), subject.validation.features),
-        task.labels(subject.validation.countries),
+        lambda c: log_probabilities(c.of(plain, task.prior), listeners.features),
+        task.labels(listeners.countries),
         power=recipe.prior_power,
         noisy=recipe.label_noise == "yes",
     )
@@ -389,17 +391,16 @@ def _region_confusion(subject: Subject) -> npt.NDArray[np.intp]:
 
 def _prior_powers(subject: Subject) -> list[dict[str, float]]:
     """Return the chain's metrics on validation were it calibrated with another prior power."""
-    true = subject.flat_task.labels(subject.validation.countries)
-    scores = ChainScores.of(
-        [subject.predictor.region, *subject.predictor.country],
-        subject.chain_tasks,
-        subject.validation.features,
-    )
+    models = [subject.predictor.region, *subject.predictor.country]
+    listeners = HeldOut.of(subject.train, subject.validation, [model.spec for model in models])
+    scores = ChainScores.held_out(models, subject.chain_tasks, listeners)
+    true = subject.flat_task.labels(listeners.countries)
     noisy = subject.trainings["region"].recipe.label_noise == "yes"
     points = []
     for power in POWERS:
         found = fit_calibration(scores.log_joint, true, power=power, noisy=noisy)
-        outcomes = Outcomes.of(scores.log_joint(found), true)
+        of_validation = slice(listeners.training, None)
+        outcomes = Outcomes.of(scores.log_joint(found)[of_validation], true[of_validation])
         points.append({"power": power, **summary(outcomes, subject.population)})
     return points
 

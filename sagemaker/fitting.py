@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import lightgbm
 import numpy as np
 from calibration import Calibration, fit_calibration
+from held_out import HeldOut
 from recipe import Recipe
 
 from music_country.bundle import TrainedModel
@@ -254,8 +255,8 @@ def fit(  # noqa: PLR0913 - what to learn, from whom, and how
     task
         What to tell apart.
     train, validation
-        Listeners to learn from, and to stop early and calibrate by; where several hosts train
-        together, ``train`` is this host's share.
+        Listeners to learn from, and to stop early by; both to calibrate on: see `held_out`. Where
+        several hosts train together, ``train`` is this host's share.
     layout
         The features' layout.
     recipe
@@ -295,18 +296,22 @@ def fit(  # noqa: PLR0913 - what to learn, from whom, and how
         spec = replace(spec, rounds=trees.current_iteration())
     loss = 0.0
     if len(task.classes) > 1:
-        scores = Model(spec, text).raw_scores(validation.features)
+        model = Model(spec, text)
+        listeners = HeldOut.of(train, validation, [spec])
+        scores = listeners.raw_scores(model)
 
         def answers(calibration: Calibration) -> npt.NDArray[np.float64]:
-            return log_probabilities(calibration.of(spec, task.prior), validation.features, scores)
+            return log_probabilities(calibration.of(spec, task.prior), listeners.features, scores)
 
         calibration = fit_calibration(
             answers,
-            y_validation,
+            task.labels(listeners.countries),
             power=recipe.prior_power,
             noisy=recipe.label_noise == "yes",
         )
-        loss = float(Outcomes.of(answers(calibration), y_validation).log_loss.mean())
+        loss = float(
+            Outcomes.of(answers(calibration)[listeners.training :], y_validation).log_loss.mean()
+        )
         spec = calibration.of(spec, task.prior)
     return Fitted(
         model=TrainedModel(spec, text),
