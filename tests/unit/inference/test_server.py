@@ -302,6 +302,12 @@ def test_errors_name_the_target(shared_server: Server, archives: Path) -> None:
     shared_server.unload("r")
 
 
+def test_a_path_that_climbs_is_refused(shared_server: Server, archives: Path) -> None:
+    reply = shared_server.load("a", f"{archives}/region/../prior")
+    assert reply.status == 400
+    assert "'..'" in reply.json()["message"]
+
+
 @pytest.mark.parametrize("name", ["a/b", "../../etc/passwd", "ü", "a b", "%2e%2e"])
 def test_a_models_name_is_only_a_name(shared_server: Server, archives: Path, name: str) -> None:
     assert shared_server.load(name, archives / "prior").status == 200

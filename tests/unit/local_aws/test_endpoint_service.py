@@ -137,6 +137,17 @@ def test_an_archive_cannot_write_outside_its_folder(endpoint: Endpoint, name: st
     assert not list(state.rglob("escape.txt"))
 
 
+@pytest.mark.parametrize(
+    "target", ["../outside.tar.gz", "a/../../outside.tar.gz", "/outside.tar.gz", "..", "a\\..\\b"]
+)
+def test_a_target_cannot_lead_out_of_the_prefix(endpoint: Endpoint, target: str) -> None:
+    endpoint.several()
+    endpoint.s3.put_object(Bucket="plays", Key="outside.tar.gz", Body=archive({"model.txt": b"x"}))
+    error = endpoint.error(TargetModel=target)
+    assert error["Error"]["Code"] == "ValidationError"
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
 def test_a_truncated_archive_is_named(endpoint: Endpoint) -> None:
     endpoint.several()
     body = archive({"model.txt": b"one" * 5000})[:60]

@@ -224,6 +224,12 @@ def test_a_hostile_archive_is_refused(
     assert {path.name for path in tmp_path.rglob("*")} <= {"out", "fine.txt"}
 
 
+def test_an_archive_of_too_many_files_is_refused(tmp_path: Path) -> None:
+    many = archive_of(*(member(f"{i}.txt") for i in range(bundles.MAX_MEMBERS + 1)))
+    with pytest.raises(BundleError, match=f"or {bundles.MAX_MEMBERS} files"):
+        unpack(many, tmp_path / "out")
+
+
 @pytest.mark.parametrize("data", [b"", b"no archive", gzip.compress(b"no tar" * 200, mtime=0)])
 def test_what_is_no_archive_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(BundleError, match="not a complete"):
