@@ -41,7 +41,13 @@ def latest_features_run(connection: Connection) -> str:
     ResourceError
         There is none.
     """
-    return str(_read_json(connection, connection.names.data_bucket, f"{FEATURES}{LATEST}")["run"])
+    bucket, key = connection.names.data_bucket, f"{FEATURES}{LATEST}"
+    if not list_keys(connection, bucket, key):
+        raise ResourceError(
+            "there are no features yet: `music-country features run` makes them of the last batch, "
+            "`music-country data upload` brings one"
+        )
+    return str(_read_json(connection, bucket, key)["run"])
 
 
 def features_manifest(connection: Connection, run: str) -> dict[str, Any]:
