@@ -7,10 +7,11 @@ Optuna's TPE sampler proposes settings, starting from those that are shipped, an
 the calibrated log loss on the validation listeners (country models: of all regions together). With
 ``--write`` they replace those in ``defaults.json``, with the run that found them.
 
-    python sagemaker/tuning.py --request region
+    python sagemaker/tuning.py --like TRAINING_JOB --minutes 120
 
-prints the search part of SageMaker's own tuning jobs instead: the same training script, the same
-ranges, the metric that the script prints (`boto3`'s ``create_hyper_parameter_tuning_job``).
+prints the request of a SageMaker tuning job instead, for ``aws sagemaker
+create-hyper-parameter-tuning-job --cli-input-json``: the image, role, channels and machines of that
+training job, the same training script, the same ranges, the metric that the script prints.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,15 +30,17 @@ from features import FeaturesManifest, Listeners, read_listeners
 from fitting import Machine, Task, fit, flat_task
 from recipe import DEFAULTS, Level, recipe_for
 
-from music_country.errors import MusicCountryError
+from music_country.errors import DataError, MusicCountryError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import optuna
 
 LEVELS: tuple[Level, ...] = ("region", "country", "flat")
 SEED = 1
+PARALLEL_JOBS = 4
+"""Training jobs of a tuning job at once: more learn less from each other."""
 METRIC = {"Name": "validation:log_loss", "Regex": r"validation:log_loss=([0-9.]+);"}
 
 
@@ -66,40 +70,91 @@ RANGES = {
 }
 
 
-def request(level: Level) -> dict[str, Any]:
-    """Return what a SageMaker tuning job of a level searches, and by which metric.
+def request(
+    job: Mapping[str, Any], *, fields: Collection[str], name: str, seconds: int
+) -> dict[str, Any]:
+    """Return the request of a SageMaker tuning job that searches the settings of one model.
+
+    Its archives go beside those of the executions, where no execution takes them for its own.
 
     Parameters
     ----------
-    level
-        The level; a region's country model gets a tuning job of its own.
+    job
+        The description of a training job of that model.
+    fields
+        What a tuning job's ``TrainingJobDefinition`` may hold.
+    name
+        Of the tuning job.
+    seconds
+        The time budget.
+
+    Raises
+    ------
+    DataError
+        The training job trained no model of a level.
     """
+    settings = job["HyperParameters"]
+    if settings.get("task") not in LEVELS:
+        raise DataError(
+            f"training job '{job['TrainingJobName']}' has task '{settings.get('task')}'; name one "
+            f"that trained a model: its task is {', '.join(LEVELS)}"
+        )
     ranges: dict[str, list[dict[str, str]]] = {
         "IntegerParameterRanges": [],
         "ContinuousParameterRanges": [],
     }
-    for name, where in RANGES.items():
+    for setting, where in RANGES.items():
         kind = "IntegerParameterRanges" if where.whole else "ContinuousParameterRanges"
         ranges[kind].append(
             {
-                "Name": name,
+                "Name": setting,
                 "MinValue": f"{where.low:g}",
                 "MaxValue": f"{where.high:g}",
                 "ScalingType": "Logarithmic" if where.log else "Linear",
             }
         )
+    algorithm, output = job["AlgorithmSpecification"], job["OutputDataConfig"]
+    executions = output["S3OutputPath"].rstrip("/").rpartition("/")[0]
     return {
+        "HyperParameterTuningJobName": name,
         "HyperParameterTuningJobConfig": {
             "Strategy": "Bayesian",
             "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": METRIC["Name"]},
+            "ResourceLimits": {
+                "MaxParallelTrainingJobs": PARALLEL_JOBS,
+                "MaxRuntimeInSeconds": seconds,
+            },
             "ParameterRanges": ranges,
             "RandomSeed": SEED,
         },
         "TrainingJobDefinition": {
-            "StaticHyperParameters": {"task": level, "seed": str(SEED)},
-            "AlgorithmSpecification": {"TrainingInputMode": "File", "MetricDefinitions": [METRIC]},
+            **{field: job[field] for field in sorted(fields & job.keys())},
+            "StaticHyperParameters": {
+                setting: value for setting, value in settings.items() if setting not in RANGES
+            },
+            "AlgorithmSpecification": {
+                "TrainingImage": algorithm["TrainingImage"],
+                "TrainingInputMode": algorithm["TrainingInputMode"],
+                "MetricDefinitions": [METRIC],
+            },
+            "OutputDataConfig": {**output, "S3OutputPath": f"{executions}/tuning/"},
         },
     }
+
+
+def request_like(training_job: str, *, seconds: int) -> dict[str, Any]:
+    """Return `request` for a training job of the account that the environment names."""
+    import boto3  # noqa: PLC0415 - the image has none
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    try:
+        client = boto3.client("sagemaker")
+        job = client.describe_training_job(TrainingJobName=training_job)
+    except (BotoCoreError, ClientError) as error:
+        raise DataError(f"training job '{training_job}' cannot be described: {error}") from error
+    definition = client.meta.service_model.shape_for("HyperParameterTrainingJobDefinition")
+    name = f"{job['HyperParameters'].get('task')}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    return request(job, fields=definition.members.keys(), name=name, seconds=seconds)
 
 
 @dataclass(frozen=True)
@@ -223,14 +278,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--features", type=Path, help="folder of a features run")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--write", action="store_true", help="replace the shipped defaults")
-    parser.add_argument("--request", choices=LEVELS, help="print SageMaker's search instead")
+    parser.add_argument("--like", help="print SageMaker's request instead, after this training job")
     arguments = parser.parse_args(argv)
-    if arguments.request:
-        print(json.dumps(request(arguments.request), indent=1))
-        return 0
-    if arguments.features is None:
-        parser.error("--features is needed: the folder of a features run")
+    if (arguments.features is None) == (arguments.like is None):
+        parser.error("give --features, a features run's folder, or --like, a training job's name")
     try:
+        if arguments.like:
+            asked = request_like(arguments.like, seconds=round(arguments.minutes * 60))
+            print(json.dumps(asked, indent=1))
+            return 0
         data = Data.read(arguments.features)
         found = {
             level: tune(data, level, seconds=arguments.minutes * 60 / len(LEVELS))

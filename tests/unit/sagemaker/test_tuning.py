@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 
+import boto3
 import entry
 import pytest
 import tuning
+from moto import mock_aws
 from recipe import DEFAULTS, Recipe, recipe_for
-from tuning import Data, main, request, tune, written
+from tuning import Data, main, tune, written
 
 from .conftest import make_job
 
@@ -39,12 +41,58 @@ def test_the_metric_is_what_the_training_script_prints(features_run, tmp_path, c
     assert float(found[0]) > 0
 
 
-def test_sagemakers_search_is_of_hyperparameters_that_the_script_knows():
-    config = request("region")["HyperParameterTuningJobConfig"]
+@pytest.fixture
+def sagemaker(monkeypatch):
+    """Give a client of an account in which a region model was trained."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        client = boto3.client("sagemaker")
+        for job, task in (("region-1", "region"), ("assemble-1", "assemble")):
+            client.create_training_job(
+                TrainingJobName=job,
+                HyperParameters={"task": task, "seed": "3", "num_leaves": "7"},
+                AlgorithmSpecification={"TrainingImage": "image:1", "TrainingInputMode": "File"},
+                RoleArn="arn:aws:iam::123456789012:role/region-training",
+                OutputDataConfig={"S3OutputPath": "s3://models/train/0a1b/", "KmsKeyId": "key"},
+                ResourceConfig={
+                    "InstanceType": "ml.m5.large",
+                    "InstanceCount": 1,
+                    "VolumeSizeInGB": 30,
+                },
+                StoppingCondition={"MaxRuntimeInSeconds": 3600},
+                EnableNetworkIsolation=True,
+            )
+        yield client
+
+
+def test_sagemakers_tuning_job_searches_what_the_training_job_does(sagemaker, capsys):
+    assert main(["--like", "region-1", "--minutes", "90"]) == 0
+    asked = json.loads(capsys.readouterr().out)
+    sagemaker.create_hyper_parameter_tuning_job(**asked)  # refuses what is not in the API
+    config, definition = (
+        asked["HyperParameterTuningJobConfig"],
+        asked["TrainingJobDefinition"],
+    )
+    assert config["ResourceLimits"]["MaxRuntimeInSeconds"] == 90 * 60
+    assert config["HyperParameterTuningJobObjective"]["MetricName"] == "validation:log_loss"
     ranges = [one for kind in config["ParameterRanges"].values() for one in kind]
     lowest = {one["Name"]: one["MinValue"] for one in ranges}
     recipe_for("region", listeners=1, effective_classes=1, hyperparameters=lowest)
-    assert config["HyperParameterTuningJobObjective"]["MetricName"] == "validation:log_loss"
+    assert definition["StaticHyperParameters"] == {"task": "region", "seed": "3"}
+    assert definition["OutputDataConfig"]["S3OutputPath"] == "s3://models/train/tuning/"
+    assert definition["OutputDataConfig"]["KmsKeyId"] == "key"
+    assert definition["EnableNetworkIsolation"] is True
+    assert definition["RoleArn"].endswith("region-training")
+
+
+@pytest.mark.parametrize(
+    ("job", "told"), [("assemble-1", "has task 'assemble'"), ("none-1", "cannot be described")]
+)
+def test_a_job_that_trained_no_model_is_told(sagemaker, capsys, job, told):
+    assert main(["--like", job]) == 1
+    assert told in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_features_run_is_told(tmp_path, capsys):
