@@ -201,7 +201,7 @@ class CountryClient:
         message = error.response["Error"]["Message"]
         if code == "ModelError":
             status = _original_status(error)
-            reason = str(error.response.get("OriginalMessage") or message)
+            reason = _reason(str(error.response.get("OriginalMessage") or message))
             if 400 <= status < 500:
                 return RequestError(reason, status=status)
             return ResourceError(
@@ -367,6 +367,15 @@ def _is_passing(error: botocore.exceptions.ClientError) -> bool:
         "ThrottlingException",
         "InternalDependencyException",
     }
+
+
+def _reason(body: str) -> str:
+    """Return the message in the server's JSON about an error, or what else it said."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return body
+    return str(document.get("message", body)) if isinstance(document, dict) else body
 
 
 def _original_status(error: botocore.exceptions.ClientError) -> int:

@@ -37,7 +37,7 @@ def invoke(  # noqa: PLR0913 - the options of a command line
         list[str] | None,
         typer.Option(help="An artist, as NAME or NAME:PLAYS; again for each, most played first."),
     ] = None,
-    k: Annotated[int, typer.Option("-k", help="How many countries.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many countries.")] = 5,
     explain: Annotated[bool, typer.Option("--explain", help="Which artists drove it.")] = False,
     version: Annotated[str | None, typer.Option(help="Bundle version; else the champion.")] = None,
 ) -> None:
@@ -68,6 +68,8 @@ def _listener(file: Path | None, artists: list[str] | None) -> Listener:
 
 
 def _artist(text: str) -> Artist:
+    if not text.strip():
+        raise typer.BadParameter("--artist has no name")
     name, colon, plays = text.rpartition(":")
     return Artist(name, float(plays)) if colon and plays.isdigit() else Artist(text)
 

@@ -130,9 +130,13 @@ def test_it_gives_up_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
         client_of(Endpoint(error("ThrottlingException"))).ask([BJORK])
 
 
-def test_a_refused_request_names_the_field() -> None:
-    refused = error("ModelError", OriginalStatusCode=400, OriginalMessage="k: must be a number")
-    with pytest.raises(RequestError, match="k: must be a number") as caught:
+@pytest.mark.parametrize(
+    "body",
+    ["k: must be a number", '{"code":400,"type":"Bad Request","message":"k: must be a number"}'],
+)
+def test_a_refused_request_names_the_field(body: str) -> None:
+    refused = error("ModelError", OriginalStatusCode=400, OriginalMessage=body)
+    with pytest.raises(RequestError, match="^k: must be a number$") as caught:
         client_of(Endpoint(refused)).ask([BJORK])
     assert caught.value.status == 400
 

@@ -181,6 +181,8 @@ def test_there_is_no_report_of_the_prior(aws: Aws) -> None:
         (("models", "promote", "", *ON_AWS), 1, "is this environment deployed?"),
         (("invoke", *ON_AWS), 2, "either a file or --artist"),
         (("invoke", "nofile.json", *ON_AWS), 1, "nofile.json cannot be read"),
+        (("invoke", "--artist", " ", *ON_AWS), 2, "--artist has no name"),
+        (("invoke", "--artist", "x", "-k", "0", *ON_AWS), 2, "greater than or equal to 1"),
         (("logs", "scoring", *ON_AWS), 1, "listing the runs of music-country-dev-scoring"),
         (("logs", "cooking", *ON_AWS), 2, "cooking"),
     ],
