@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -16,8 +17,9 @@ from infra.constructs.container_image import ContainerImage
 from infra.constructs.permissions import RUNS, TRACING, acknowledge_wildcard, allow, allow_key
 from infra.constructs.python_function import Handler, PythonFunction
 from infra.constructs.sagemaker_role import Access, Prefixes, SageMakerRole
-from infra.constructs.training_job import TrainingRuntime
+from infra.constructs.training_job import TrainingRuntime, longest_seconds
 from infra.constructs.training_states import TrainingParts, TrainingStates
+from music_country.regions import default_regions
 from music_country.resources import (
     CHECKPOINTS,
     EMBEDDINGS,
@@ -183,8 +185,18 @@ class TrainingStack(BaseStack):
                 level=sfn.LogLevel.ALL,
                 include_execution_data=True,
             ),
-            timeout=cdk.Duration.days(2),
+            timeout=self._time_limit(),
         )
+
+    def _time_limit(self) -> cdk.Duration:
+        """Return twice the time that all jobs can take: an execution may wait for another.
+
+        Region and flat model train beside the countries; Step Functions gives up after a year.
+        """
+        settings = self.settings.training
+        rounds = math.ceil(len(default_regions().regions) / settings.max_concurrent_country_jobs)
+        seconds = 2 * (rounds + 1) * longest_seconds(settings)
+        return cdk.Duration.seconds(min(seconds, cdk.Duration.days(365).to_seconds()))
 
     def _build_role(self) -> iam.Role:
         """Build the state machine's role: the training jobs; CDK adds what its own tasks need."""

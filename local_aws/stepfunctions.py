@@ -8,16 +8,19 @@ names for executions started without one; the event of an execution's end.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
 import uuid
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.exceptions import ClientError, UnknownServiceError
+from botocore.model import ListShape, StructureShape
 from botocore.response import StreamingBody
 from moto.core.config import default_user_config
 from moto.core.exceptions import AWSError
@@ -74,7 +77,7 @@ log = logging.getLogger(__name__)
 
 INTEGRATION = re.compile(
     r"arn:[a-z-]+:states:::(?:aws-sdk:(?P<sdk>[a-z0-9]+)|(?P<service>sagemaker|glue))"
-    r":(?P<action>[A-Za-z]+)(?:\.sync)?"
+    r":(?P<action>[A-Za-z0-9]+)(?:\.sync)?"
 )
 SERVICE_NAMES = {"s3": "S3", "ssm": "Ssm", "sagemaker": "SageMaker", "glue": "Glue", "sns": "Sns"}
 """How error names of ``aws-sdk`` integrations spell a service, after its Java SDK:
@@ -119,7 +122,12 @@ class _SyncOnly(StateTaskServiceCallback):
             callback_endpoint=None,
             heartbeat_endpoint=None,
         )
+        if outcome is None:  # the execution has ended meanwhile
+            self._cancel()
         env.stack.append(plain(outcome))
+
+    def _cancel(self) -> None:
+        """Stop what was waited for, as Step Functions does when a state is aborted."""
 
     def _failed(self, env: Any, *, name: Any, error: str, cause: str) -> FailureEvent:
         details = TaskFailedEventDetails(
@@ -167,27 +175,15 @@ class SageMakerTask(_SyncOnly):
         resource_runtime_part: Any,
         normalised_parameters: dict[str, Any],
         state_credentials: Any,
-    ) -> Callable[[], Any]:
+    ) -> TrainingWatch:
         name = env.stack.pop()["TrainingJobName"]
-        client = _sagemaker(resource_runtime_part, state_credentials)
+        return TrainingWatch(self, env, _sagemaker(resource_runtime_part, state_credentials), name)
 
-        def look() -> dict[str, Any] | None:
-            job: dict[str, Any] = plain(client.describe_training_job(TrainingJobName=name))
-            if job["TrainingJobStatus"] in {"InProgress", "Stopping"}:
-                return None
-            if job["TrainingJobStatus"] == "Completed":
-                return job
-            failed = StatesErrorName(typ=StatesErrorNameType.StatesTaskFailed)
-            raise FailureEventException(
-                self._failed(
-                    env,
-                    name=failed,
-                    error=StatesErrorNameType.StatesTaskFailed.to_name(),
-                    cause=json.dumps(job),
-                )
-            )
-
-        return look
+    def _eval_sync(self, env: Any, sync_resolver: Any, *args: Any, **kwargs: Any) -> Any:
+        outcome = super()._eval_sync(env, sync_resolver, *args, **kwargs)
+        if outcome is None:  # another branch failed, or the execution was stopped
+            sync_resolver.stop()
+        return outcome
 
     def _from_error(self, env: Any, ex: Exception) -> FailureEvent:
         if not isinstance(ex, ClientError):
@@ -199,12 +195,62 @@ class SageMakerTask(_SyncOnly):
         return self._failed(env, name=CustomErrorName(error), error=error, cause=cause)
 
 
+@dataclass(frozen=True)
+class TrainingWatch:
+    """Tells how a training job stands, and stops it when nobody waits for it any more."""
+
+    task: SageMakerTask
+    env: Any
+    client: Any
+    name: str
+
+    def __call__(self) -> dict[str, Any] | None:
+        """Return the job when it is done, None before."""
+        job: dict[str, Any] = plain(self.client.describe_training_job(TrainingJobName=self.name))
+        if job["TrainingJobStatus"] in {"InProgress", "Stopping"}:
+            return None
+        if job["TrainingJobStatus"] == "Completed":
+            return job
+        failed = StatesErrorNameType.StatesTaskFailed
+        raise FailureEventException(
+            self.task._failed(
+                self.env,
+                name=StatesErrorName(typ=failed),
+                error=failed.to_name(),
+                cause=json.dumps(job),
+            )
+        )
+
+    def stop(self) -> None:
+        """Stop the job, as Step Functions does when it aborts a state."""
+        with contextlib.suppress(ClientError):  # it may have ended by itself
+            self.client.stop_training_job(TrainingJobName=self.name)
+
+
 class SdkTask(sdk.StateTaskServiceAwsSdk):
-    """``aws-sdk`` integrations whose answer holds more than JSON does."""
+    """``aws-sdk`` integrations: any answer as JSON, and fields in PascalCase as on AWS."""
+
+    def _normalise_parameters(self, parameters: dict[str, Any], *_: Any, **__: Any) -> None:
+        members = _operation(self.resource.resource_arn)[0]
+        for name in [name for name in parameters if name not in members]:
+            parameters[name[0].lower() + name[1:]] = parameters.pop(name)
 
     def _eval_service_task(self, env: Any, *args: Any, **kwargs: Any) -> None:
         super()._eval_service_task(env, *args, **kwargs)
-        env.stack.append(plain(env.stack.pop()))
+        answer = plain(env.stack.pop())
+        env.stack.append(_capitalised(answer, _operation(self.resource.resource_arn)[1]))
+
+
+def _capitalised(answer: Any, shape: Any) -> Any:
+    """Return an answer with the names of its fields, not the keys of its maps, capitalised."""
+    if isinstance(answer, dict) and isinstance(shape, StructureShape):
+        return {
+            name[0].upper() + name[1:]: _capitalised(value, shape.members.get(name))
+            for name, value in answer.items()
+        }
+    if isinstance(answer, list) and isinstance(shape, ListShape):
+        return [_capitalised(item, shape.member) for item in answer]
+    return answer
 
 
 def _sagemaker(resource: Any, credentials: Any) -> Any:
@@ -317,9 +363,10 @@ def unknown_fields(definition: Mapping[str, Any], place: str = "/States") -> lis
     found: list[str] = []
     for name, state in definition.get("States", {}).items():
         here = f"{place}/{name}"
-        members = _members(state.get("Resource", ""))
+        members, _ = _operation(state.get("Resource", ""))
+        names = {name[0].upper() + name[1:] for name in members}
         for field in state.get("Parameters", {}) if members else ():
-            if field.removesuffix(".$") not in members:
+            if field.removesuffix(".$") not in names:
                 found.append(
                     f'SCHEMA_VALIDATION_FAILED: The field "{field}" is not supported by Step '
                     f"Functions at {here}/Parameters"
@@ -331,19 +378,24 @@ def unknown_fields(definition: Mapping[str, Any], place: str = "/States") -> lis
     return found
 
 
-def _members(resource: str) -> frozenset[str]:
-    """Return the parameters of the API that a resource integrates, none if it is no such one."""
+def _operation(resource: str) -> tuple[frozenset[str], Any]:
+    """Return the parameters of the API that a resource integrates, and the shape of its answer.
+
+    None of both if it is no such resource.
+    """
+    nothing: tuple[frozenset[str], Any] = frozenset(), None
     match = INTEGRATION.fullmatch(resource)
     if match is None:
-        return frozenset()
+        return nothing
     service = match["sdk"] or match["service"]
     model = _service_model(
         sdk.StateTaskServiceAwsSdk._SERVICE_NAME_SFN_TO_BOTO_OVERRIDES.get(service, service)
     )
     operation = match["action"][0].upper() + match["action"][1:]
     if model is None or operation not in model.operation_names:
-        return frozenset()
-    return frozenset(model.operation_model(operation).input_shape.members)
+        return nothing
+    found = model.operation_model(operation)
+    return frozenset(found.input_shape.members), found.output_shape
 
 
 @cache

@@ -281,9 +281,10 @@ def training_run(connection: Connection, execution_arn: str) -> Run:
     with explained(f"reading execution {execution_arn}"):
         execution = connection.stepfunctions.describe_execution(executionArn=execution_arn)
         key = training_key(execution_arn)
-        jobs = connection.sagemaker.list_training_jobs(
-            NameContains=key, MaxResults=MOST_JOBS, SortBy="CreationTime", SortOrder="Ascending"
-        )["TrainingJobSummaries"]
+        pages = connection.sagemaker.get_paginator("list_training_jobs").paginate(
+            NameContains=key, SortBy="CreationTime", SortOrder="Ascending"
+        )
+        jobs = [job for page in pages for job in page["TrainingJobSummaries"]]
         steps: dict[str, Step] = {}  # the last attempt of each task
         for job in jobs:
             name = job["TrainingJobName"]

@@ -6,6 +6,7 @@ between hosts, so the state is written in the state language.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ METRIC = "validation:log_loss"
 """What a job that fits a model prints, and SageMaker keeps of it."""
 ATTEMPTS = 3
 """How often a training job is run before its failure is the execution's."""
+QUOTA_RETRIES, QUOTA_BACKOFF = 9, 1.5
+"""How often a job without quota is asked for again, and by how much each wait is longer."""
 
 
 FAULTS_OF_AWS = {
@@ -36,6 +39,15 @@ FAULTS_OF_AWS = {
     "SecondaryStatus": ("Interrupted", "MaxWaitTimeExceeded"),
 }
 """What a job's description says when AWS failed it, or took its spot capacity away."""
+
+
+def longest_seconds(settings: TrainingSettings) -> int:
+    """Return the most seconds that one job can take with all its attempts and waits."""
+    run = settings.max_runtime_minutes * 60
+    if settings.spot:
+        run += settings.spot_wait_minutes * 60
+    waits = sum(QUOTA_BACKOFF**retry for retry in range(QUOTA_RETRIES)) + 1
+    return ATTEMPTS * (run + math.ceil(waits * settings.capacity_wait_seconds))
 
 
 @dataclass(frozen=True)
@@ -186,12 +198,14 @@ class TrainingJob(sfn.StateMachineFragment):
             interval=cdk.Duration.seconds(10),
             max_attempts=5,
             backoff_rate=2,
+            # Jobs that were throttled at once must not all come back at once.
+            jitter_strategy=sfn.JitterType.FULL,
         )
         train.add_retry(
             errors=["SageMaker.ResourceLimitExceededException"],
             interval=self._capacity_wait,
-            max_attempts=9,
-            backoff_rate=1.5,
+            max_attempts=QUOTA_RETRIES,
+            backoff_rate=QUOTA_BACKOFF,
         )
         return train
 
@@ -209,7 +223,10 @@ class TrainingJob(sfn.StateMachineFragment):
         """
         cause, reason = "$.error.Cause", "$.failed.description.FailureReason"
         refused = sfn.Fail(
-            self, self._state("Refused"), error="TrainingJobRefused", cause_path=cause
+            self,
+            self._state("Refused"),
+            error="TrainingJobRefused",
+            cause_path=f"States.Format('{{}}: {{}}', $.job.model, {cause})",
         )
         stopped = sfn.Fail(
             self,

@@ -26,9 +26,15 @@ _EXCEPTIONS = {
     "ssm": "Ssm.SsmException",
     "sagemaker": "SageMaker.SageMakerException",
     "sns": "Sns.SnsException",
+    "sfn": "Sfn.SfnException",
 }
 """What Step Functions calls a failure of a service that has no name of its own."""
 _MODEL_ARCHIVE = "output/model.tar.gz"
+_BUNDLE_ARCHIVE = "hierarchy.tar.gz"
+_TURN_SECONDS = 30
+"""First wait for an execution's turn; the list of those that run lags behind by seconds."""
+_MOST_RUNNING = 1000
+"""What one call lists at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +85,10 @@ class TrainingStates(Construct):
         }
 
     def _build_definition(self) -> sfn.IChainable:
+        list_running = self._build_list_running()
         read_features = self._build_read_features()
         read_champion = self._build_read_champion()
+        find_champion = self._build_find_champion()
         train = self._build_train_all()
         assemble = self._build_assemble()
         evaluate = self._build_read_evaluation()
@@ -90,8 +98,10 @@ class TrainingStates(Construct):
         promote = self._build_promote()
         failure = self._build_failure()
         for state in (
+            list_running,
             read_features,
             read_champion,
+            find_champion,
             train,
             assemble,
             evaluate,
@@ -109,18 +119,21 @@ class TrainingStates(Construct):
             )
             .otherwise(self._build_done("Refused", published=False))
         )
-        return (
-            self._build_begin()
-            .next(read_features)
-            .next(self._build_keep_regions())
-            .next(read_champion)
-            .next(train)
-            .next(assemble)
-            .next(evaluate)
-            .next(register)
-            .next(record)
-            .next(decide)
+        train_and_publish = (
+            train.next(assemble).next(evaluate).next(register).next(record).next(decide)
         )
+        is_there = (
+            sfn.Choice(self, "IsChampionThere")
+            .when(sfn.Condition.number_equals("$.found.count", 1), train_and_publish)
+            .otherwise(self._build_champion_is_gone().next(failure))
+        )
+        prepare = (
+            read_features.next(self._build_keep_regions())
+            .next(read_champion)
+            .next(find_champion)
+            .next(is_there)
+        )
+        return self._build_begin().next(self._build_turn(list_running, prepare))
 
     def _build_begin(self) -> sfn.Pass:
         """Give the execution the id that its jobs and prefixes carry."""
@@ -130,7 +143,56 @@ class TrainingStates(Construct):
             parameters={
                 "features_run.$": "$.features_run",
                 "run.$": "States.Hash($$.Execution.Id, 'MD5')",
+                "turn": {
+                    "execution.$": "$$.Execution.Id",
+                    "seconds": self._turn_seconds,
+                },
             },
+        )
+
+    @property
+    def _turn_seconds(self) -> int:
+        return min(_TURN_SECONDS, self._parts.runtime.settings.capacity_wait_seconds)
+
+    def _build_turn(self, list_running: sfn.TaskStateBase, then: sfn.IChainable) -> sfn.IChainable:
+        """Wait until every execution that was started before has ended.
+
+        So no bundle is judged against a champion that another execution replaces meanwhile, and
+        the last features are the last to be published. Each wait is longer than the one before,
+        since the history of an execution holds 25,000 events.
+        """
+        wait = sfn.Wait(self, "WaitForTurn", time=sfn.WaitTime.seconds_path("$.turn.seconds"))
+        longer = sfn.Pass(
+            self,
+            "WaitLonger",
+            parameters={
+                "execution.$": "$.turn.execution",
+                "seconds.$": f"States.MathAdd($.turn.seconds, {self._turn_seconds})",
+            },
+            result_path="$.turn",
+        )
+        first = "$.turn.running.first[0]"
+        is_first = sfn.Condition.and_(
+            sfn.Condition.is_present(first),
+            sfn.Condition.string_equals_json_path(first, "$.turn.execution"),
+        )
+        judge = sfn.Choice(self, "IsItsTurn").when(is_first, then).otherwise(longer.next(wait))
+        return wait.next(list_running).next(judge)
+
+    def _build_list_running(self) -> tasks.CallAwsService:
+        return self._call(
+            "ListRunning",
+            service="sfn",
+            action="listExecutions",
+            parameters={
+                "StateMachineArn": sfn.JsonPath.state_machine_id,
+                "StatusFilter": "RUNNING",
+                "MaxResults": _MOST_RUNNING,
+            },
+            iam_action="states:ListExecutions",
+            iam_resources=[self._stack.names.state_machine_arn()],
+            result_selector={"first.$": "$.Executions[-1:].ExecutionArn"},
+            result_path="$.turn.running",
         )
 
     def _build_read_features(self) -> tasks.CallAwsService:
@@ -170,6 +232,40 @@ class TrainingStates(Construct):
             iam_resources=[self._stack.champion_arn],
             result_selector={"version.$": "$.Parameter.Value"},
             result_path="$.champion",
+        )
+
+    def _build_find_champion(self) -> tasks.CallAwsService:
+        """Look for the archive that `assemble` will need, before hours of training."""
+        bucket = self._stack.models_bucket
+        return self._call(
+            "FindChampion",
+            service="s3",
+            action="listObjectsV2",
+            parameters={
+                "Bucket": bucket.bucket_name,
+                "Prefix": sfn.JsonPath.format(
+                    f"{ENDPOINT}{{}}/{_BUNDLE_ARCHIVE}",
+                    sfn.JsonPath.string_at("$.champion.version"),
+                ),
+            },
+            iam_action="s3:ListBucket",
+            iam_resources=[bucket.bucket_arn],
+            result_selector={"count.$": "$.KeyCount"},
+            result_path="$.found",
+        )
+
+    def _build_champion_is_gone(self) -> sfn.Pass:
+        return sfn.Pass(
+            self,
+            "ChampionIsGone",
+            parameters={
+                "Error": "ChampionIsGone",
+                "Cause.$": (
+                    "States.Format('the champion is {}, whose archive is gone: name another with "
+                    "`music-country models rollback`, then start again', $.champion.version)"
+                ),
+            },
+            result_path="$.error",
         )
 
     def _build_train_all(self) -> sfn.Parallel:
@@ -244,7 +340,7 @@ class TrainingStates(Construct):
                     "plays": self._features("plays/split=test/"),
                     "models": Channel(models, f"{TRAINING}{{}}/", ("$.run",)),
                     "champion": Channel(
-                        models, f"{ENDPOINT}{{}}/hierarchy.tar.gz", ("$.champion.version",)
+                        models, f"{ENDPOINT}{{}}/{_BUNDLE_ARCHIVE}", ("$.champion.version",)
                     ),
                 },
                 instance_type=self._parts.runtime.settings.instance_type,
@@ -290,6 +386,8 @@ class TrainingStates(Construct):
                     sfn.JsonPath.string_at("$.features_run"),
                 ),
                 "ModelApprovalStatus": "PendingManualApproval",
+                # A second call, after an answer that was lost, registers nothing more.
+                "ClientToken": sfn.JsonPath.string_at("$.run"),
                 "InferenceSpecification": {
                     "Containers": [
                         {

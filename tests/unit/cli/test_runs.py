@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -31,6 +32,10 @@ class Service:
             return answer(**arguments) if callable(answer) else answer
 
         return call
+
+    def get_paginator(self, operation: str) -> Any:
+        """Return what gives the answer's pages."""
+        return SimpleNamespace(paginate=getattr(self, operation))
 
 
 def connection(**services: Service) -> Connection:
@@ -95,11 +100,11 @@ def test_a_step_that_is_not_there_is_named() -> None:
 
 def training(status: str, jobs: dict[str, dict[str, Any]], **more: Any) -> Connection:
     described = {"status": status, "startDate": START, "input": "{}"} | more
-    summaries = [{"TrainingJobName": name} for name in jobs]
+    pages = [{"TrainingJobSummaries": [{"TrainingJobName": name}]} for name in jobs]
     return connection(
         stepfunctions=Service(describe_execution=described),
         sagemaker=Service(
-            list_training_jobs={"TrainingJobSummaries": summaries},
+            list_training_jobs=pages,
             describe_training_job=lambda TrainingJobName: (
                 {"CreationTime": START} | jobs[TrainingJobName]
             ),

@@ -139,6 +139,11 @@ def training(*, in_vpc: bool, spot: bool) -> list[Need]:
 
 
 STATE_MACHINE = [
+    Need(
+        "states:ListExecutions",
+        "arn:aws:states:{region}:123456789012:stateMachine:music-country-{env}-training",
+    ),
+    *listing(MODELS, "endpoint/version/hierarchy.tar.gz"),
     *objects("GetObject", DATA, "features/run/manifest.json"),
     Need("ssm:GetParameter", CHAMPION),
     *(

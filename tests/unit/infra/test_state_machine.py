@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
 import pytest
 
+from infra.settings import Settings, TrainingSettings
 from music_country.regions import default_regions
+
+
+ROUNDS = math.ceil(len(default_regions().regions) / 4)
+"""In which the countries train, four at a time by default."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +40,7 @@ def every_state(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_every_task_is_retried_by_name(definition: dict[str, Any]) -> None:
     tasks = {n: s for n, s in every_state(definition).items() if s["Type"] == "Task"}
-    assert len(tasks) == 13
+    assert len(tasks) == 15
     for name, task in tasks.items():
         errors = [error for retry in task["Retry"] for error in retry["ErrorEquals"]]
         assert errors, name
@@ -49,6 +55,39 @@ def test_training_waits_for_quota(definition: dict[str, Any]) -> None:
         r for r in retries if r["ErrorEquals"] == ["SageMaker.ResourceLimitExceededException"]
     ]
     assert quota["IntervalSeconds"] * quota["MaxAttempts"] >= 15 * 60  # 15 minutes
+
+
+@pytest.mark.parametrize(
+    ("runtime", "spot", "seconds"),
+    [
+        # twice (rounds of countries and assemble) x three attempts x (running time + waits)
+        (240, False, 2 * (ROUNDS + 1) * 3 * (240 * 60 + 9107)),
+        (240, True, 2 * (ROUNDS + 1) * 3 * (240 * 60 + 120 * 60 + 9107)),
+        (28 * 24 * 60, False, 365 * 24 * 3600),
+    ],
+)
+def test_an_execution_outlasts_its_jobs(
+    synthesise: Any, runtime: int, spot: bool, seconds: int
+) -> None:
+    training = TrainingSettings(max_runtime_minutes=runtime, spot=spot)
+    chosen = Settings(environment="custom", region="eu-central-1", training=training, wheels=False)
+    found = synthesise(chosen)
+    machine = found.one("AWS::StepFunctions::StateMachine")["DefinitionString"]
+    assert json.loads(found.text(machine, "training"))["TimeoutSeconds"] == seconds
+
+
+def test_a_wait_for_the_turn_fits_into_the_history(definition: dict[str, Any]) -> None:
+    states = definition["States"]
+    assert states["WaitForTurn"]["SecondsPath"] == "$.turn.seconds"
+    step = states["Begin"]["Parameters"]["turn"]["seconds"]
+    assert states["WaitLonger"]["Parameters"]["seconds.$"] == (
+        f"States.MathAdd($.turn.seconds, {step})"
+    )
+    rounds, waited = 0, 0
+    while waited < definition["TimeoutSeconds"]:
+        rounds += 1
+        waited += rounds * step
+    assert rounds * 11 < 25_000  # events of the four states, and of an execution at most
 
 
 def test_every_failure_reaches_the_notice_with_its_cause(definition: dict[str, Any]) -> None:
@@ -165,9 +204,14 @@ def test_a_bundle_is_registered_before_anything_is_published(definition: dict[st
         state = choices[0]["Next"] if choices else states[state].get("Next")
     assert order == [
         "Begin",
+        "WaitForTurn",
+        "ListRunning",
+        "IsItsTurn",
         "ReadFeatures",
         "KeepRegions",
         "ReadChampion",
+        "FindChampion",
+        "IsChampionThere",
         "TrainModels",
         "Assemble",
         "ReadEvaluation",
@@ -181,6 +225,7 @@ def test_a_bundle_is_registered_before_anything_is_published(definition: dict[st
     assert states["Decide"]["Default"] == "Refused"
     register = states["RegisterBundle"]["Parameters"]
     assert register["ModelApprovalStatus"] == "PendingManualApproval"
+    assert register["ClientToken.$"] == "$.run"
     decision = states["RecordDecision"]["Parameters"]
     assert decision["ModelApprovalStatus.$"] == "$.evaluation.decision"
     assert decision["ApprovalDescription.$"] == "$.evaluation.description"

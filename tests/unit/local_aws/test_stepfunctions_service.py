@@ -91,6 +91,34 @@ def test_a_failed_training_job_fails_its_task_with_the_job_as_the_cause(
     assert "CapacityError: no instances" in json.loads(execution["cause"])["FailureReason"]
 
 
+@pytest.mark.process
+def test_a_training_job_stops_when_another_branch_fails(machines: Machines) -> None:
+    states = {
+        "Soon": {"Type": "Wait", "Seconds": 1, "Next": "Failed"},
+        "Failed": {"Type": "Fail", "Error": "Other", "Cause": "another branch"},
+    }
+    train = {"StartAt": "Train", "States": {"Train": training_task(machines, seconds="60")}}
+    branches = [train, {"StartAt": "Soon", "States": states}]
+    execution = machines.run(Both={"Type": "Parallel", "Branches": branches, "End": True})
+    assert (execution["status"], execution["error"]) == ("FAILED", "Other")
+    sagemaker = machines.emulator.client("sagemaker")
+
+    def status() -> str:
+        return str(
+            sagemaker.describe_training_job(TrainingJobName="region-1-0")["TrainingJobStatus"]
+        )
+
+    machines.emulator.wait(lambda: status() == "Stopped")
+
+
+def test_fields_are_in_pascal_case_whatever_the_service_speaks(machines: Machines) -> None:
+    ask = task("aws-sdk:sfn:listStateMachines", {"MaxResults": 5})
+    answer = json.loads(machines.run(Ask=ask)["output"])
+    assert [machine["Name"] for machine in answer["StateMachines"]] == ["toy"]
+    with pytest.raises(ClientError, match='"maxResults" is not supported'):
+        machines.create("other", Ask=task("aws-sdk:sfn:listStateMachines", {"maxResults": 5}))
+
+
 def test_a_refused_training_job_has_the_error_name_of_aws(machines: Machines) -> None:
     state = training_task(machines)
     state["Parameters"]["TrainingJobName"] = "under_score"

@@ -1,0 +1,341 @@
+"""An emulator in this process, on which training jobs end as a test plans it.
+
+The CDK app is deployed as it is; the state machine, the functions, Glue, S3 and the endpoint are
+those that every user of the emulator has. Only what a training job computes is replaced: a job that
+is not planned to fail stages its channels, leaves a few bytes as its model and ends well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from moto.moto_api._internal.models import moto_api_backend
+from moto.sagemaker.exceptions import SagemakerClientError
+from moto.sns.models import sns_backends
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_callback,
+)
+
+from local_aws import training
+from local_aws.runtime import ACCOUNT, CREDENTIALS, REGION, Settings
+from local_aws.server import LocalServer
+from music_country import runs
+from music_country.cdk import project_root
+from music_country.client import CountryClient
+from music_country.emulator import Emulator
+from music_country.regions import default_regions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from music_country.connection import Connection
+
+SECONDS = 120
+SLUGS = tuple(region.slug for region in default_regions().regions)
+
+
+def task_of(job: str) -> str:
+    """Return the slug that a training job's name begins with."""
+    return job.rsplit("-", 3)[0]
+
+
+class Throttled(SagemakerClientError):
+    """What SageMaker says when too many calls come at once."""
+
+    code = "ThrottlingException"
+
+    def __init__(self) -> None:
+        super().__init__("Rate exceeded")
+
+
+@dataclass
+class Plan:
+    """What goes wrong with training jobs, by the task's slug; each fault happens once."""
+
+    failures: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Reasons with which jobs fail, one a job."""
+    throttled: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """How many requests for a job are refused."""
+    decision: str = "Approved"
+    waits: list[float] = field(default_factory=list)
+    """Seconds that Step Functions would have waited before retries."""
+    held: dict[str, threading.Event] = field(default_factory=dict)
+    """Features runs whose jobs wait until their event is set."""
+
+    def admit(self, job: str) -> None:
+        """Refuse a request that is planned to be refused."""
+        slug = task_of(job)
+        if self.throttled[slug]:
+            self.throttled[slug] -= 1
+            raise Throttled
+
+    def failure(self, job: str) -> str | None:
+        """Return the reason with which a job has to fail."""
+        reasons = self.failures[task_of(job)]
+        return reasons.pop(0) if reasons else None
+
+
+class PlannedTraining(training.TrainingProcess):
+    """A training job whose program is the plan."""
+
+    plan: Plan
+
+    def run(self) -> None:
+        """End as planned."""
+        reason = self.plan.failure(self._job.training_job_name)
+        if reason is None:
+            super().run()
+        else:
+            self._fail(reason)
+
+    def _train(self) -> int:
+        self._log.parent.mkdir(exist_ok=True)
+        self._log.write_text("validation:log_loss=2.0;\n")
+        manifest = (self._base / "input/data/features/manifest.json").read_bytes()
+        gate = self.plan.held.get(json.loads(manifest)["run"])
+        while gate is not None and not gate.wait(0.05):
+            if self.stop_requested.is_set():
+                return 1
+        (self._base / "model/model.txt").write_text(self._job.hyper_parameters["task"])
+        if self._job.hyper_parameters["task"] == "assemble":
+            evaluation = {
+                "bundle_version": hashlib.sha256(manifest).hexdigest()[:12],
+                "gate": {"decision": self.plan.decision, "reasons": ["as planned"]},
+                "metrics": {"log_loss": 2.0},
+                "synthetic": True,
+            }
+            (self._base / "output/data/evaluation.json").write_text(json.dumps(evaluation))
+        return 0
+
+
+@dataclass
+class Training:
+    """The deployed training, and what it left."""
+
+    connection: Connection
+    plan: Plan
+
+    def features(self, run: str) -> str:
+        """Write the smallest features run that every job finds its channels in."""
+        names, s3 = self.connection.names, self.connection.s3
+        manifest = {
+            "run": run,
+            "embeddings_run": "wr_1",
+            "regions": [{"slug": slug} for slug in SLUGS],
+        }
+        tables = [f"listeners/split={split}/region={slug}/part-0.parquet"
+                  for split in ("train", "validation", "test") for slug in SLUGS]  # fmt: skip
+        objects = dict.fromkeys([*tables, "artists/part-0", "plays/split=test/part-0"], b"rows")
+        objects["manifest.json"] = json.dumps(manifest).encode()
+        for key, body in objects.items():
+            s3.put_object(Bucket=names.data_bucket, Key=f"features/{run}/{key}", Body=body)
+        quality = json.dumps({"plays": {"rows_in": 3, "rows_out": 2}}).encode()
+        s3.put_object(Bucket=names.data_bucket, Key="embeddings/wr_1/quality.json", Body=quality)
+        return run
+
+    def version(self, run: str) -> str:
+        """Return the bundle version that a features run leads to."""
+        key = f"features/{run}/manifest.json"
+        found = self.connection.s3.get_object(Bucket=self.connection.names.data_bucket, Key=key)
+        return hashlib.sha256(found["Body"].read()).hexdigest()[:12]
+
+    def start(self, run: str) -> str:
+        return runs.start_training(self.connection, run)
+
+    def ended(self, execution: str) -> runs.Run:
+        """Wait for the end of an execution."""
+        following = runs.follow(
+            lambda: runs.training_run(self.connection, execution),
+            seconds=SECONDS,
+            poll_seconds=0.1,
+        )
+        return list(following)[-1]
+
+    def run(self, features_run: str) -> runs.Run:
+        return self.ended(self.start(features_run))
+
+    def cause(self, execution: str) -> str:
+        """Return the words with which an execution failed."""
+        client = self.connection.stepfunctions
+        return str(client.describe_execution(executionArn=execution)["cause"])
+
+    def champion(self) -> str:
+        return CountryClient(self.connection).champion()
+
+    def champions(self) -> list[str]:
+        """Return all that were ever named as the champion, the first one first."""
+        name = self.connection.names.champion_parameter
+        history = self.connection.ssm.get_parameter_history(Name=name)["Parameters"]
+        return [entry["Value"] for entry in sorted(history, key=lambda one: one["Version"])]
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys of the models bucket under a prefix."""
+        found = self.connection.s3.list_objects_v2(
+            Bucket=self.connection.names.models_bucket, Prefix=prefix
+        )
+        return [entry["Key"] for entry in found.get("Contents", ())]
+
+    def archives(self, version: str) -> set[str]:
+        """Return the keys that publishing a bundle of all regions makes."""
+        models = ["hierarchy", "region", "flat", *(f"country-{slug}" for slug in SLUGS)]
+        return {f"endpoint/{version}/{model}.tar.gz" for model in models}
+
+    def jobs(self, execution: str) -> list[dict[str, Any]]:
+        """Return the training jobs of an execution."""
+        pages = self.connection.sagemaker.get_paginator("list_training_jobs").paginate(
+            NameContains=runs.training_key(execution)
+        )
+        return [dict(job) for page in pages for job in page["TrainingJobSummaries"]]
+
+    def attempts(self, execution: str, slug: str) -> int:
+        """Return how many jobs an execution started for a task."""
+        return sum(task_of(job["TrainingJobName"]) == slug for job in self.jobs(execution))
+
+    def still_training(self, execution: str) -> list[str]:
+        """Return the jobs of an execution that have not ended, once those told to stop have."""
+        deadline = time.monotonic() + 10
+        ends = {"Completed", "Failed", "Stopped"}
+        while left := [j for j in self.jobs(execution) if j["TrainingJobStatus"] not in ends]:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
+        return [job["TrainingJobName"] for job in left]
+
+    def notices(self) -> list[str]:
+        """Return what the topic of notices was told."""
+        topics = sns_backends[ACCOUNT][REGION].topics
+        return [
+            notification[1]
+            for topic in topics.values()
+            for notification in topic.sent_notifications
+        ]
+
+    def name_champion(self, version: str) -> None:
+        name = self.connection.names.champion_parameter
+        self.connection.ssm.put_parameter(Name=name, Value=version, Type="String", Overwrite=True)
+
+    @contextmanager
+    def held(self, features_run: str) -> Iterator[None]:
+        """Keep the jobs of a features run from ending."""
+        gate = self.plan.held[features_run] = threading.Event()
+        try:
+            yield
+        finally:
+            gate.set()
+
+    def wait_for_jobs(self, execution: str) -> None:
+        self._wait(lambda: self.jobs(execution))
+
+    def wait_for_turns(self, execution: str, count: int) -> None:
+        """Wait until an execution has asked that often whether it is its turn."""
+        client = self.connection.stepfunctions
+
+        def asked() -> bool:
+            history = client.get_execution_history(executionArn=execution)["events"]
+            states = [e.get("stateEnteredEventDetails", {}).get("name") for e in history]
+            return states.count("IsItsTurn") >= count
+
+        self._wait(asked)
+
+    @staticmethod
+    def _wait(find: Callable[[], Any]) -> None:
+        runs.wait_for(
+            lambda: find() or None, what="what was waited for", seconds=30, poll_seconds=0.1
+        )
+
+    def packages(self, version: str) -> list[str]:
+        """Return the decisions on a version's registered packages."""
+        sagemaker = self.connection.sagemaker
+        found = sagemaker.list_model_packages(
+            ModelPackageGroupName=self.connection.names.model_package_group
+        )["ModelPackageSummaryList"]
+        described = [
+            sagemaker.describe_model_package(ModelPackageName=one["ModelPackageArn"])
+            for one in found
+        ]
+        return [
+            one["ModelApprovalStatus"]
+            for one in described
+            if one["CustomerMetadataProperties"]["bundle_version"] == version
+        ]
+
+
+def wait(seconds: float) -> None:
+    """Note a wait before a retry instead of waiting."""
+    PlannedTraining.plan.waits.append(seconds)
+
+
+@pytest.fixture(scope="package")
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="package")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch
+) -> Iterator[LocalServer]:
+    """Run the emulator in this process, where a test can reach into it."""
+    for name, value in {**CREDENTIALS, "AWS_DEFAULT_REGION": REGION}.items():
+        patch.setenv(name, value)
+    # The services' own clients come back once, so that a plan counts calls as AWS does.
+    patch.setenv("AWS_MAX_ATTEMPTS", "1")
+    patch.setenv("MOTO_PORT", "")
+    PlannedTraining.plan = Plan()
+    patch.setattr(training, "TrainingProcess", PlannedTraining)
+    check = training.TrainingService._check
+
+    def admit(service: Any, original: Any, backend: Any, **request: Any) -> Any:
+        PlannedTraining.plan.admit(request["training_job_name"])
+        return check(service, original, backend, **request)
+
+    patch.setattr(training.TrainingService, "_check", admit)
+    patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=wait))
+    patch.setattr(state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", 0.1)
+
+    root = project_root()
+    server = LocalServer(
+        Settings(
+            state=tmp_path_factory.mktemp("faults") / "state",
+            project=root,
+            glue_python=root / ".venvs/glue/bin/python",
+            image_python=root / ".venvs/image/bin/python",
+        )
+    )
+    # Jobs that only wait need no core of their own.
+    server.emulator.training._queue = server.runtime.pool("planned", 32)
+    stop = threading.Event()
+    thread = threading.Thread(target=server.run, args=(stop,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        stop.set()
+        thread.join(60)
+        moto_api_backend.reset()
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="package")
+def connection(server: LocalServer) -> Connection:
+    """Deploy the app once for all faults."""
+    emulator = Emulator(project_root(), server.settings.state)
+    runs.wait_for(emulator.endpoint, what="the emulator", seconds=30, poll_seconds=0.05)
+    return emulator.up(print)
+
+
+@pytest.fixture
+def aws(connection: Connection) -> Training:
+    """Return the deployed training with nothing planned to go wrong."""
+    PlannedTraining.plan = Plan()
+    return Training(connection, PlannedTraining.plan)
