@@ -88,10 +88,10 @@ def clean_plays(
     codes = np.asarray(artists, dtype=np.int64)
     counts = np.asarray(playcounts, dtype=np.float64)
     n = len(bounds) - 1
-    owner = np.repeat(np.arange(n), np.diff(bounds))
+    owner = np.repeat(np.arange(n), bounds[1:] - bounds[:-1])
 
     def per_listener(mask: npt.NDArray[np.bool_], owners: Ints) -> Ints:
-        return np.bincount(owners[mask], minlength=n).astype(np.int64)
+        return np.bincount(owners[mask], minlength=n)
 
     unnamed = codes < 0
     negative = ~unnamed & (counts < 0)
@@ -102,9 +102,10 @@ def clean_plays(
     filled = per_listener(was_filled, owner)
 
     order = np.lexsort((codes, owner))  # stable: the better rank comes first within a group
+    artist, listener = codes[order], owner[order]
     first = np.ones(len(order), dtype=bool)
-    first[1:] = (np.diff(codes[order]) != 0) | (np.diff(owner[order]) != 0)
-    merged = per_listener(~first, owner[order])
+    first[1:] = (artist[1:] != artist[:-1]) | (listener[1:] != listener[:-1])
+    merged = per_listener(~first, listener)
     if not first.all():
         sums = np.add.reduceat(counts[order], np.flatnonzero(first))
         survivors = order[first]
@@ -164,7 +165,7 @@ class ListenerBatch:
     @cached_property
     def lengths(self) -> Ints:
         """(n,) artists of each listener."""
-        return np.diff(self.indptr)
+        return self.indptr[1:] - self.indptr[:-1]
 
     @cached_property
     def owner(self) -> Ints:
@@ -200,7 +201,8 @@ class ListenerBatch:
 
     def sums(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the sum over each listener's plays, (n,)."""
-        return np.bincount(self.owner, weights=values, minlength=len(self)).astype(np.float64)
+        totals = np.bincount(self.owner, weights=values, minlength=len(self))
+        return totals.astype(np.float64, copy=False)  # of nobody they would be integers
 
     def take(self, rows: npt.NDArray[np.intp]) -> ListenerBatch:
         """Return the batch of these listeners, in this order."""
