@@ -35,8 +35,8 @@ SingleCountryScorer = Callable[[int], FloatArray]
 def log_softmax(logits: npt.ArrayLike) -> FloatArray:
     """Return the logarithm of `softmax`, over the last axis; never above 0."""
     shifted = np.array(logits, dtype=np.float64, order="C")
-    shifted -= shifted.max(axis=-1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    shifted -= np.maximum.reduce(shifted, axis=-1, keepdims=True)
+    shifted -= np.log(np.add.reduce(np.exp(shifted), axis=-1, keepdims=True))
     return shifted
 
 

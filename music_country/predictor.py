@@ -94,12 +94,10 @@ class Model:
         """
         if self._text is None:
             return None
-        if features.ndim == 1:
-            scores = self.raw_scores(features[None, :])
-            return None if scores is None else scores.reshape(-1)
         if self._small is not None:
             return self._small.raw_scores(features)
-        return self._predict(features, _RAW_SCORE, len(self.spec.classes))
+        scores = self._predict(np.atleast_2d(features), _RAW_SCORE, len(self.spec.classes))
+        return scores.reshape(*features.shape[:-1], len(self.spec.classes))
 
     def log_probabilities(self, features: Features) -> FloatArray:
         """Return log P(class), ``(n_listeners, n_classes)`` or ``(n_classes,)``."""

@@ -163,34 +163,40 @@ class SmallTrees:
         )
 
     def raw_scores(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Return the trees' raw scores, ``(n_listeners, n_classes)``.
+        """Return the trees' raw scores, ``(n_listeners, n_classes)`` or ``(n_classes,)``.
 
         Parameters
         ----------
         features
-            Whole feature vectors, ``(n_listeners, layout width)``.
+            Whole feature vectors, ``(n_listeners, layout width)`` or ``(layout width,)``.
         """
+        if features.ndim == 1:
+            return self._scores(features)
         block = max(1, _BLOCK // self.feature.size)
         scores = np.empty((len(features), self.outputs))
         for start in range(0, len(features), block):
             rows = slice(start, start + block)
-            scores[rows] = self._block(np.ascontiguousarray(features[rows].T)).T
+            scores[rows] = self._scores(np.ascontiguousarray(features[rows].T)).T
         return scores
 
-    def _block(self, columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Return the scores ``(n_classes, n_listeners)`` of features ``(width, n_listeners)``."""
+    def _scores(self, columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return the scores ``(n_classes, …)`` of features ``(layout width, …)``."""
+        all_alike = (..., *(None,) * (columns.ndim - 1))
         # Places are known to be inside; numpy is faster where it need not raise.
-        right = np.take(columns, self.feature, axis=0, mode="clip") > self.threshold[:, :, None]
+        right = columns.take(self.feature, axis=0, mode="clip") > self.threshold[all_alike]
         missing = np.isnan(columns)
         if missing.any():
-            right |= np.take(missing, self.feature, axis=0, mode="clip") & self.nan_right[..., None]
-        ruled_out = right * self.turned[:, :, None]
-        ruled_out ^= self.going_left[:, :, None]
+            to_right = missing.take(self.feature, axis=0, mode="clip")
+            right |= to_right & self.nan_right[all_alike]
+        ruled_out = right * self.turned[all_alike]
+        ruled_out ^= self.going_left[all_alike]
         remaining = ~np.bitwise_or.reduce(ruled_out, axis=0)
         # A power of two: its place is its exponent, which a float32 holds above 23 bits, plus 127.
         reached = remaining.astype(np.float32).view(np.int32) >> 23
-        values = np.take(self.leaf, reached + self.first[:, None], mode="clip")
-        total: npt.NDArray[np.float64] = values.reshape(-1, self.outputs, columns.shape[1]).sum(0)
+        values = self.leaf.take(reached + self.first[all_alike], mode="clip")
+        total: npt.NDArray[np.float64] = np.add.reduce(
+            values.reshape(-1, self.outputs, *columns.shape[1:]), axis=0
+        )
         return total
 
 

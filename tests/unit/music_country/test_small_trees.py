@@ -58,7 +58,7 @@ def test_scores_are_lightgbms_own_to_the_last_bit(
     features = np.array(rows, dtype=np.float32)
     own = booster.predict(features[:, SPEC.columns], raw_score=True, num_threads=1)
     assert np.array_equal(trees.raw_scores(features), own)
-    alone = [trees.raw_scores(features[[i]])[0] for i in range(len(features))]
+    alone = [trees.raw_scores(row) for row in features]
     assert np.array_equal(alone, own)
 
 
