@@ -96,6 +96,10 @@ class Journey:
         self._line(f"{place} {name}: done in {clock(self._current_seconds)}")
         self._current = None
 
+    def leave_out(self, name: str) -> None:
+        """Do without a step that is not needed."""
+        self._steps.remove(name)
+
     @contextmanager
     def hidden(self) -> Iterator[None]:
         """Draw nothing for a block that talks to the terminal itself."""

@@ -95,6 +95,7 @@ class Target:
             There is nothing yet that the emulator could bring up.
         """
         if self.is_aws or self.emulator().endpoint() is not None:
+            journey.leave_out(REACH)
             yield self.connect()
             return
         emulator = self.emulator()

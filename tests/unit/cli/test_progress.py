@@ -113,3 +113,11 @@ def test_on_a_terminal_the_jobs_are_drawn(screen: io.StringIO) -> None:
     assert "✓ embeddings     succeeded 1:05" in drawn
     assert "next: train" in drawn
     assert "features: done in" in drawn
+
+
+def test_a_step_that_is_not_needed_is_not_counted(screen: io.StringIO) -> None:
+    with Journey(["reach", "ask"]).shown() as journey:
+        journey.leave_out("reach")
+        with journey.step("ask"):
+            pass
+    assert screen.getvalue().splitlines()[0] == "  0:00  [1/1] ask"
