@@ -336,7 +336,7 @@ def ours(workers: int = WORKERS) -> Iterator[tuple[int, subprocess.Popen[str]]]:
 
 
 @contextmanager
-def multi_model_server(folder: Path) -> Iterator[int]:
+def multi_model_server(folder: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """Run Multi Model Server; give its port."""
     port = mms.free_port()
     python = mms.PYTHON or mms.install(folder / "mms")
@@ -347,7 +347,14 @@ def multi_model_server(folder: Path) -> Iterator[int]:
             if mms.STARTED in line:
                 break
         threading.Thread(target=process.stdout.read, daemon=True).start()
-        yield port
+        yield port, process
+
+
+def cpu_seconds(server: subprocess.Popen[str]) -> float:
+    """Return the CPU time that a server and its children have taken."""
+    parent = psutil.Process(server.pid)
+    times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
+    return sum(t.user + t.system for t in times)
 
 
 def load_model(port: int, name: str, folder: Path) -> None:
@@ -469,18 +476,23 @@ def against_mms(material: Material, folder: Path) -> dict[str, Any]:
     (wrapped / "MAR-INF" / "MANIFEST.json").write_text(
         '{"runtime": "python", "model": {"modelName": "m", "handler": "mms_handler:handle"}}'
     )
-    with ours() as (port, _), multi_model_server(folder) as reference:
-        load_model(port, "m", material.hierarchy)
-        load_model(reference, "m", wrapped)
-        times: dict[str, list[float]] = {"ours": [], "mms": []}
-        rates: dict[str, list[float]] = {"ours": [], "mms": []}
+    with ours() as own, multi_model_server(folder) as reference:
+        servers = {"ours": own, "mms": reference}
+        load_model(own[0], "m", material.hierarchy)
+        load_model(reference[0], "m", wrapped)
+        times: dict[str, list[float]] = {name: [] for name in servers}
+        rates: dict[str, list[float]] = {name: [] for name in servers}
+        costs: dict[str, list[float]] = {name: [] for name in servers}
         for part in range(4):
             bodies = material.bodies[part * 200 : (part + 1) * 200]
-            for name, place in (("ours", port), ("mms", reference)):
-                times[name] += latencies(place, bodies)
-        for _ in range(3):
-            for name, place in (("ours", port), ("mms", reference)):
-                rates[name].append(drive(place, material.bodies, 5)[0] / 5)
+            for name, (port, _) in servers.items():
+                times[name] += latencies(port, bodies)
+        for _ in range(8):
+            for name, (port, process) in servers.items():
+                before = cpu_seconds(process)
+                answered, _, _ = drive(port, material.bodies, 2)
+                rates[name].append(answered / 2)
+                costs[name].append((cpu_seconds(process) - before) / answered * 1e3)
     p50 = {name: statistics.median(values) for name, values in times.items()}
     rate = {name: statistics.median(values) for name, values in rates.items()}
     return {
@@ -489,6 +501,7 @@ def against_mms(material: Material, folder: Path) -> dict[str, Any]:
             for name, values in times.items()
         },
         "requests_per_second": rate,
+        "cpu_ms_per_request": {name: statistics.median(values) for name, values in costs.items()},
         "ratios": {
             "latency_vs_mms": p50["mms"] / p50["ours"],
             "throughput_vs_mms": rate["ours"] / rate["mms"],
@@ -534,7 +547,7 @@ def loading(material: Material) -> dict[str, Any]:
         "bundle": lambda _: load_answerer(material.hierarchy),
         "text and dict": lambda _: text_and_dict(material),
     }
-    times = medians(sides, repeats=3)
+    times = medians(sides, repeats=9, rounds=9)
     size = sum(path.stat().st_size for path in material.hierarchy.rglob("*") if path.is_file())
     return {
         "seconds": times,

@@ -30,7 +30,7 @@ from inference.worker import DRAIN, Worker
 if TYPE_CHECKING:
     from inference.settings import Settings
 
-TEXT_IN_MEMORY = 2.0  # bytes of memory for each byte of a model's text, in every worker
+TEXT_IN_MEMORY = 2.7  # bytes for each byte of a model's text in every worker, once it has explained
 BACKLOG = 2048  # connections that wait to be accepted
 QUICK_DEATH = 5.0  # seconds
 MAX_QUICK_DEATHS = 10

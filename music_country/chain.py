@@ -2,7 +2,7 @@
 
 Everything here works on log-probabilities, needs numpy alone, and answers each listener without
 looking at the others of its batch. Who evaluates the trees is the caller's affair: a scorer is
-passed in, so that training uses LightGBM's plain predict and the endpoint its fast single-row API.
+passed in.
 """
 
 from __future__ import annotations
