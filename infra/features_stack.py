@@ -16,6 +16,7 @@ from infra.base_stack import BaseStack
 from infra.constructs.glue_job import GlueJob, GlueRuntime, JobDefinition
 from infra.constructs.permissions import METRICS, RUNS, allow
 from infra.constructs.placed_objects import PlacedObjects
+from infra.constructs.workflow_start import WorkflowStart
 from infra.settings import Settings, SettingsError
 from music_country.answer_profile import MEASURES
 from music_country.resources import (
@@ -67,6 +68,7 @@ class FeaturesStack(BaseStack):
         self.drift = self._build_drift(settings.drift) if settings.drift else None
         self.workflow = self._build_workflow()
         self._build_triggers()
+        self.start = self._build_start()
         self._build_rules()
 
     def _build_runtime(self, wheels: Path) -> GlueRuntime:
@@ -262,15 +264,17 @@ class FeaturesStack(BaseStack):
         self._trigger("EmbeddingsAlone", "ON_DEMAND", self.embeddings)
         self._trigger("SplitsAlone", "ON_DEMAND", self.splits)
 
-    def _build_rules(self) -> None:
-        role = iam.Role(self, "StartRole", assumed_by=iam.ServicePrincipal("events.amazonaws.com"))
+    def _build_start(self) -> WorkflowStart:
         workflow_arn = self.format_arn(
             service="glue", resource="workflow", resource_name=self.names.workflow
         )
-        allow(role, ["glue:notifyEvent"], [workflow_arn])
-        target = events.CfnRule.TargetProperty(
-            id="workflow", arn=workflow_arn, role_arn=role.role_arn
-        )
+        return WorkflowStart(self, "WorkflowStart", workflow_arn=workflow_arn, key=self._data.key)
+
+    def _build_rules(self) -> None:
+        role = iam.Role(self, "StartRole", assumed_by=iam.ServicePrincipal("events.amazonaws.com"))
+        machine_arn = self.start.state_machine.state_machine_arn
+        allow(role, ["states:StartExecution"], [machine_arn])
+        target = events.CfnRule.TargetProperty(id="start", arn=machine_arn, role_arn=role.role_arn)
         events.CfnRule(
             self,
             "RawIsReady",

@@ -107,10 +107,17 @@ class MonitoringStack(BaseStack):
     def _build_alarms(self) -> None:
         minutes = cdk.Duration.minutes(5)
         [failed] = self._executions("ExecutionsFailed", period=minutes)
+        [unstarted] = _metrics(
+            "AWS/States",
+            ("ExecutionsFailed",),
+            {"StateMachineArn": self.names.starter_arn},
+            {"period": minutes},
+        )
         [broken] = self._api("5xx", period=minutes)
         [disk] = self._instances("DiskUtilization", period=minutes, statistic="max")
         alarms = [
             ("training-failed", failed, 0, "an execution of the training failed"),
+            ("features-not-started", unstarted, 0, "raw data arrived and no features run started"),
             ("api-5xx", broken, 5, "the API answers with errors"),
             ("endpoint-disk", disk, 80, "bundles fill the endpoint's disk (%)"),
         ]

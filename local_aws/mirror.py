@@ -9,8 +9,10 @@ job's partial output goes up too, as it would stand in S3.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from local_aws.objects import Location, Objects, copy_to, inside, parse_uri
@@ -56,6 +58,9 @@ class Mirror:
                     path.mkdir(parents=True, exist_ok=True)
                     continue
                 copy_to(record, path)
+                # Jobs ask which of two objects is the newer.
+                changed = record.last_modified.replace(tzinfo=UTC).timestamp()
+                os.utime(path, (changed, changed))
                 self._before[Location(location.bucket, key)] = _state(path)
 
     def up(self) -> None:

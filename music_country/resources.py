@@ -134,6 +134,16 @@ class ResourceNames:
         return f"{self.prefix}-features"
 
     @property
+    def starter(self) -> str:
+        """Step Functions state machine: start the workflow, after the run that is under way."""
+        return f"{self.prefix}-features-start"
+
+    @property
+    def starter_arn(self) -> str:
+        """The starter's ARN."""
+        return f"arn:aws:states:{self.region}:{self.account}:stateMachine:{self.starter}"
+
+    @property
     def state_machine(self) -> str:
         """Step Functions state machine: train, assemble, gate, publish."""
         return f"{self.prefix}-training"

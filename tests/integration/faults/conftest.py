@@ -15,9 +15,10 @@ from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
+from moto.glue.models import glue_backends
 from moto.moto_api._internal.models import moto_api_backend
 from moto.sagemaker.exceptions import SagemakerClientError
 from moto.sns.models import sns_backends
@@ -25,22 +26,51 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_callback,
 )
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import (
+    WaitFunction,
+)
 
-from local_aws import training
+from local_aws import glue, training
 from local_aws.runtime import ACCOUNT, CREDENTIALS, REGION, Settings
 from local_aws.server import LocalServer
-from music_country import runs
+from music_country import runs, store
 from music_country.cdk import project_root
 from music_country.client import CountryClient
 from music_country.emulator import Emulator
 from music_country.regions import default_regions
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from music_country.connection import Connection
 
+GLUE_JOB = """
+import json, pathlib, shutil, sys, time
+words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+data = pathlib.Path("s3") / words["--data_uri"].split("/")[2]
+run, workflow = words["--JOB_RUN_ID"], words["--WORKFLOW_RUN_ID"]
+ready = sorted(data.glob("raw/*/_READY"), key=lambda path: path.stat().st_mtime)
+embeddings = data / "embeddings" / workflow
+if words["--JOB_NAME"].endswith("embeddings"):
+    embeddings.mkdir(parents=True)
+    (embeddings / "part-0.parquet").write_text("half of the table")
+    while pathlib.Path({hold!r}).exists():
+        time.sleep(0.05)
+    quality = {{"plays": {{"rows_in": 3, "rows_out": 2}}}}
+    (embeddings / "quality.json").write_text(json.dumps(quality))
+    (embeddings / "manifest.json").write_text(json.dumps({{"batch": ready[-1].parent.name}}))
+else:
+    batch = json.loads((embeddings / "manifest.json").read_text())["batch"]
+    shutil.copytree(data / "features/jr_template", data / "features" / run)
+    manifest = json.loads((data / "features/jr_template/manifest.json").read_text())
+    manifest |= {{"run": run, "batch": batch, "embeddings_run": workflow}}
+    (data / "features" / run / "manifest.json").write_text(json.dumps(manifest))
+"""
+"""Stands for both feature jobs: the tables of a run first, its manifest last."""
 SECONDS = 120
+Found = TypeVar("Found")
 SLUGS = tuple(region.slug for region in default_regions().regions)
 
 
@@ -118,12 +148,23 @@ class PlannedTraining(training.TrainingProcess):
         return 0
 
 
+class PlannedGlueJob(glue.JobProcess):
+    """A run of a Glue job whose script stands for the feature jobs."""
+
+    script: Path
+
+    def _fetch(self, uri: str, folder: Path) -> Path:
+        return self.script if uri.endswith(".py") else super()._fetch(uri, folder)
+
+
 @dataclass
-class Training:
-    """The deployed training, and what it left."""
+class Deployment:
+    """The deployed app, and what its runs left."""
 
     connection: Connection
     plan: Plan
+    work: Path
+    """The emulator's scratch folder."""
 
     def features(self, run: str) -> str:
         """Write the smallest features run that every job finds its channels in."""
@@ -224,6 +265,84 @@ class Training:
         name = self.connection.names.champion_parameter
         self.connection.ssm.put_parameter(Name=name, Value=version, Type="String", Overwrite=True)
 
+    def raw(self, batch: str) -> str:
+        """Upload a batch."""
+        for name in ("users.csv", "top_artists.csv", "_READY"):
+            key = f"raw/{batch}/{name}"
+            self.connection.s3.put_object(
+                Bucket=self.connection.names.data_bucket, Key=key, Body=b""
+            )
+        return batch
+
+    def data(self, prefix: str) -> list[str]:
+        """Return the keys of the data bucket under a prefix."""
+        return store.list_keys(self.connection, self.connection.names.data_bucket, prefix)
+
+    def batch_of(self, features_run: str) -> str:
+        """Return the batch that a features run is of."""
+        return str(store.features_manifest(self.connection, features_run)["batch"])
+
+    def feature_runs(self) -> list[runs.Run]:
+        """Return the runs of the feature workflow, oldest first."""
+        ids = runs.feature_run_ids(self.connection)
+        found = [runs.feature_run(self.connection, run) for run in ids]
+        return sorted(found, key=lambda run: run.started)
+
+    def ended_features(self, count: int) -> list[runs.Run]:
+        """Wait until there have been so many runs of the workflow and all have ended."""
+
+        def all_over() -> list[runs.Run] | None:
+            found = self.feature_runs()
+            return found if len(found) >= count and all(run.is_over for run in found) else None
+
+        return self.wait_for(all_over)
+
+    def training_of(self, features_run: str) -> runs.Run:
+        """Wait for the end of the execution that a features run started."""
+        return self.ended(
+            self.wait_for(lambda: runs.training_run_of(self.connection, features_run))
+        )
+
+    def executions(self, features_run: str) -> int:
+        """Return how many executions a features run has led to."""
+        describe = self.connection.stepfunctions.describe_execution
+        inputs = [
+            json.loads(describe(executionArn=arn)["input"])["features_run"]
+            for arn in runs.training_run_ids(self.connection)
+        ]
+        return inputs.count(features_run)
+
+    def waiting_starts(self) -> int:
+        """Return how many executions wait to start the feature workflow."""
+        listed = self.connection.stepfunctions.list_executions(
+            stateMachineArn=self.connection.names.starter_arn, statusFilter="RUNNING"
+        )
+        return len(listed["executions"])
+
+    @contextmanager
+    def held_embeddings(self) -> Iterator[None]:
+        """Keep `embeddings` from ending, half of its table written."""
+        hold = PlannedGlueJob.script.with_name("hold")
+        hold.touch()
+        try:
+            yield
+        finally:
+            hold.unlink(missing_ok=True)
+
+    def embeddings_process(self) -> subprocess.Popen[bytes]:
+        """Wait for the process of a run of `embeddings` that has written half of its table."""
+
+        def find() -> Any:
+            job = glue_backends[ACCOUNT][REGION].jobs[self.connection.names.embeddings_job]
+            for run in job.job_runs:
+                if run.status == "RUNNING" and list(self.work.glob(
+                    f"glue/{run.job_run_id}/s3/*/embeddings/*/part-0.parquet"
+                )):  # fmt: skip
+                    return run.process
+            return None
+
+        return self.wait_for(find)  # type: ignore[no-any-return]
+
     @contextmanager
     def held(self, features_run: str) -> Iterator[None]:
         """Keep the jobs of a features run from ending."""
@@ -234,24 +353,22 @@ class Training:
             gate.set()
 
     def wait_for_jobs(self, execution: str) -> None:
-        self._wait(lambda: self.jobs(execution))
+        self.wait_for(lambda: self.jobs(execution) or None)
 
     def wait_for_turns(self, execution: str, count: int) -> None:
         """Wait until an execution has asked that often whether it is its turn."""
         client = self.connection.stepfunctions
 
-        def asked() -> bool:
+        def asked() -> bool | None:
             history = client.get_execution_history(executionArn=execution)["events"]
             states = [e.get("stateEnteredEventDetails", {}).get("name") for e in history]
-            return states.count("IsItsTurn") >= count
+            return states.count("IsItsTurn") >= count or None
 
-        self._wait(asked)
+        self.wait_for(asked)
 
     @staticmethod
-    def _wait(find: Callable[[], Any]) -> None:
-        runs.wait_for(
-            lambda: find() or None, what="what was waited for", seconds=30, poll_seconds=0.1
-        )
+    def wait_for(find: Callable[[], Found | None]) -> Found:
+        return runs.wait_for(find, what="what was waited for", seconds=60, poll_seconds=0.1)
 
     def packages(self, version: str) -> list[str]:
         """Return the decisions on a version's registered packages."""
@@ -275,6 +392,11 @@ def wait(seconds: float) -> None:
     PlannedTraining.plan.waits.append(seconds)
 
 
+def pause(env: Any, wait_seconds: int) -> None:
+    """Wait in a Wait state for a moment instead of seconds; an execution that ends wakes it."""
+    env.program_state_event.wait(min(wait_seconds, 0.3))
+
+
 @pytest.fixture(scope="package")
 def patch() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
@@ -293,6 +415,11 @@ def server(
     patch.setenv("MOTO_PORT", "")
     PlannedTraining.plan = Plan()
     patch.setattr(training, "TrainingProcess", PlannedTraining)
+    scripts = tmp_path_factory.mktemp("scripts")
+    PlannedGlueJob.script = scripts / "job.py"
+    PlannedGlueJob.script.write_text(GLUE_JOB.format(hold=str(scripts / "hold")))
+    patch.setattr(glue, "JobProcess", PlannedGlueJob)
+    patch.setattr(WaitFunction, "_wait_interval", staticmethod(pause))
     check = training.TrainingService._check
 
     def admit(service: Any, original: Any, backend: Any, **request: Any) -> Any:
@@ -335,7 +462,7 @@ def connection(server: LocalServer) -> Connection:
 
 
 @pytest.fixture
-def aws(connection: Connection) -> Training:
-    """Return the deployed training with nothing planned to go wrong."""
+def aws(connection: Connection, server: LocalServer) -> Deployment:
+    """Return the deployed app with nothing planned to go wrong."""
     PlannedTraining.plan = Plan()
-    return Training(connection, PlannedTraining.plan)
+    return Deployment(connection, PlannedTraining.plan, server.runtime.work)

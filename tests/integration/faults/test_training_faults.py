@@ -9,14 +9,14 @@ import pytest
 from music_country import registry, runs, store
 
 if TYPE_CHECKING:
-    from .conftest import Training
+    from .conftest import Deployment
 
 pytestmark = pytest.mark.integration
 
 CAPACITY = "CapacityError: Unable to provision requested ML compute capacity. Please retry."
 
 
-def assert_a_rerun_heals(aws: Training, features_run: str) -> None:
+def assert_a_rerun_heals(aws: Deployment, features_run: str) -> None:
     """Run again on the same features: published once, registered once, named champion once."""
     before, version = aws.champions(), aws.version(features_run)
     run = aws.run(features_run)
@@ -29,12 +29,12 @@ def assert_a_rerun_heals(aws: Training, features_run: str) -> None:
     assert set(aws.keys(f"endpoint/{version}/")) == aws.archives(version)
 
 
-def assert_nothing_is_published(aws: Training, version: str, champion: str) -> None:
+def assert_nothing_is_published(aws: Deployment, version: str, champion: str) -> None:
     assert aws.champion() == champion
     assert aws.keys(f"endpoint/{version}/") == []
 
 
-def test_a_country_job_that_fails_is_named_and_the_others_are_stopped(aws: Training) -> None:
+def test_a_country_job_that_fails_is_named_and_the_others_are_stopped(aws: Deployment) -> None:
     features, champion = aws.features("jr_failed"), aws.champion()
     aws.plan.failures["nordics"] = ["AlgorithmError: unexpected MemoryError, exit code: 1"]
 
@@ -52,7 +52,7 @@ def test_a_country_job_that_fails_is_named_and_the_others_are_stopped(aws: Train
     assert_a_rerun_heals(aws, features)
 
 
-def test_a_job_without_capacity_is_tried_again_three_times(aws: Training) -> None:
+def test_a_job_without_capacity_is_tried_again_three_times(aws: Deployment) -> None:
     features, champion = aws.features("jr_capacity"), aws.champion()
     aws.plan.failures["dach"] = [CAPACITY] * 3
     run = aws.run(features)
@@ -65,7 +65,7 @@ def test_a_job_without_capacity_is_tried_again_three_times(aws: Training) -> Non
     assert_a_rerun_heals(aws, features)
 
 
-def test_a_throttled_job_is_asked_for_again_until_there_is_no_use(aws: Training) -> None:
+def test_a_throttled_job_is_asked_for_again_until_there_is_no_use(aws: Deployment) -> None:
     features, champion = aws.features("jr_throttled"), aws.champion()
     aws.plan.throttled["south-europe"] = 6
     run = aws.run(features)
@@ -81,7 +81,7 @@ def test_a_throttled_job_is_asked_for_again_until_there_is_no_use(aws: Training)
     assert len(aws.plan.waits) == 7
 
 
-def test_a_refused_bundle_is_kept_and_the_champion_stays(aws: Training) -> None:
+def test_a_refused_bundle_is_kept_and_the_champion_stays(aws: Deployment) -> None:
     features, champion = aws.features("jr_refused"), aws.champion()
     version = aws.version(features)
     aws.plan.decision = "Rejected"
@@ -103,7 +103,7 @@ def test_a_refused_bundle_is_kept_and_the_champion_stays(aws: Training) -> None:
 
 
 def test_of_two_executions_the_second_waits_and_is_judged_by_what_the_first_left(
-    aws: Training,
+    aws: Deployment,
 ) -> None:
     first, second = aws.features("jr_first"), aws.features("jr_second")
     before = aws.champions()
@@ -124,7 +124,7 @@ def test_of_two_executions_the_second_waits_and_is_judged_by_what_the_first_left
         assert set(aws.keys(f"endpoint/{version}/")) == aws.archives(version)
 
 
-def test_a_champion_that_is_gone_ends_a_run_before_it_trains(aws: Training) -> None:
+def test_a_champion_that_is_gone_ends_a_run_before_it_trains(aws: Deployment) -> None:
     features, champion = aws.features("jr_gone"), aws.champion()
     aws.name_champion("0123456789ab")
 

@@ -39,9 +39,10 @@ class Environment:
             if resource["Type"] == kind
         }
 
-    def one(self, kind: str) -> dict[str, Any]:
-        """Return the properties of the only resource of a type."""
-        (properties,) = self.resources(kind).values()
+    def one(self, kind: str, concern: str = "") -> dict[str, Any]:
+        """Return the properties of the only resource of a type, if given of a concern."""
+        found = self.resources(kind).items()
+        (properties,) = [one for place, one in found if place.startswith(concern)]
         return properties
 
     def text(self, value: Any, concern: str) -> str:

@@ -138,6 +138,32 @@ def training(*, in_vpc: bool, spot: bool) -> list[Need]:
     ]
 
 
+STATE_MACHINE_LOGS = [
+    *(
+        Need(f"logs:{action}", "*")
+        for action in (
+            "CreateLogDelivery",
+            "GetLogDelivery",
+            "UpdateLogDelivery",
+            "DeleteLogDelivery",
+            "ListLogDeliveries",
+            "PutResourcePolicy",
+            "DescribeResourcePolicies",
+            "DescribeLogGroups",
+        )
+    ),
+    *(
+        Need(f"xray:{action}", "*")
+        for action in (
+            "PutTraceSegments",
+            "PutTelemetryRecords",
+            "GetSamplingRules",
+            "GetSamplingTargets",
+        )
+    ),
+]
+"""What Step Functions itself does for a machine that logs and traces."""
+
 STATE_MACHINE = [
     Need(
         "states:ListExecutions",
@@ -188,28 +214,7 @@ STATE_MACHINE = [
     *crypto(),
     Need("ssm:PutParameter", CHAMPION),
     Need("sns:Publish", "arn:aws:sns:{region}:123456789012:music-country-{env}-notices"),
-    *(
-        Need(f"logs:{action}", "*")
-        for action in (
-            "CreateLogDelivery",
-            "GetLogDelivery",
-            "UpdateLogDelivery",
-            "DeleteLogDelivery",
-            "ListLogDeliveries",
-            "PutResourcePolicy",
-            "DescribeResourcePolicies",
-            "DescribeLogGroups",
-        )
-    ),
-    *(
-        Need(f"xray:{action}", "*")
-        for action in (
-            "PutTraceSegments",
-            "PutTelemetryRecords",
-            "GetSamplingRules",
-            "GetSamplingTargets",
-        )
-    ),
+    *STATE_MACHINE_LOGS,
 ]
 
 
@@ -228,11 +233,19 @@ def needs(*, in_vpc: bool, spot: bool, captures: bool) -> dict[str, list[Need]]:
             *listing(MODELS, "endpoint/version/hierarchy.tar.gz"),
             Need("ssm:GetParameter", CHAMPION),
         ],
-        "features/StartRole": [
+        "features/StartRole": [Need("states:StartExecution", "<features.StateMachine>")],
+        "features/WorkflowStartRole": [
             Need(
-                "glue:notifyEvent",
+                "glue:startWorkflowRun",
                 "arn:aws:glue:{region}:123456789012:workflow/music-country-{env}-features",
-            )
+            ),
+            Need(
+                "states:ListExecutions",
+                "arn:aws:states:{region}:123456789012:stateMachine:"
+                "music-country-{env}-features-start",
+            ),
+            *crypto(),
+            *STATE_MACHINE_LOGS,
         ],
         "features/WheelsCopierRole": [
             *function("place-wheels"),
@@ -373,6 +386,7 @@ def resolve(need: Need, environment: Any, granted: Iterable[Grant]) -> Need:
         "<TrainRole>": "role/TrainRole",
         "<AssembleRole>": "role/AssembleRole",
         "<training.StateMachine>": "<training.StateMachine",
+        "<features.StateMachine>": "<features.WorkflowStartStateMachine",
     }
     for mark, part in generated.items():
         if mark in resource:

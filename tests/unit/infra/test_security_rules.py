@@ -38,8 +38,9 @@ def training_requests(environment: Any) -> list[dict[str, Any]]:
                 found += walk(branch.get("States", {}))
         return found
 
-    definition = environment.one("AWS::StepFunctions::StateMachine")["DefinitionString"]
-    requests = walk(json.loads(environment.text(definition, "training"))["States"])
+    machine = environment.one("AWS::StepFunctions::StateMachine", "training")
+    definition = environment.text(machine["DefinitionString"], "training")
+    requests = walk(json.loads(definition)["States"])
     assert len(requests) == 4
     return requests
 
@@ -362,9 +363,11 @@ def test_every_function_logs_to_a_group_of_the_project(anywhere: Any) -> None:
 
 
 def test_sf1_sf2_the_state_machine_logs_and_traces(anywhere: Any) -> None:
-    machine = anywhere.one("AWS::StepFunctions::StateMachine")
-    assert machine["LoggingConfiguration"]["Level"] == "ALL"
-    assert machine["TracingConfiguration"]["Enabled"] is True
+    machines = anywhere.resources("AWS::StepFunctions::StateMachine").values()
+    assert len(machines) == 2
+    for machine in machines:
+        assert machine["LoggingConfiguration"]["Level"] == "ALL"
+        assert machine["TracingConfiguration"]["Enabled"] is True
 
 
 def test_notices_are_encrypted_and_speak_tls_only(anywhere: Any) -> None:
@@ -376,7 +379,7 @@ def test_notices_are_encrypted_and_speak_tls_only(anywhere: Any) -> None:
 
 def test_every_alarm_reaches_the_topic(anywhere: Any) -> None:
     alarms = anywhere.resources("AWS::CloudWatch::Alarm")
-    assert len(alarms) == (5 if anywhere.name == "dev" else 6)
+    assert len(alarms) == (6 if anywhere.name == "dev" else 7)
     for place, alarm in alarms.items():
         (action,) = alarm["AlarmActions"]
         assert anywhere.text(action, place.split("/")[0]).endswith("-notices")

@@ -12,7 +12,6 @@ import pytest
 from infra.settings import Settings, TrainingSettings
 from music_country.regions import default_regions
 
-
 ROUNDS = math.ceil(len(default_regions().regions) / 4)
 """In which the countries train, four at a time by default."""
 
@@ -20,7 +19,7 @@ ROUNDS = math.ceil(len(default_regions().regions) / 4)
 @pytest.fixture(scope="module")
 def definition(prod: Any) -> dict[str, Any]:
     """Return the state machine of production."""
-    machine = prod.one("AWS::StepFunctions::StateMachine")
+    machine = prod.one("AWS::StepFunctions::StateMachine", "training")
     return dict(json.loads(prod.text(machine["DefinitionString"], "training")))
 
 
@@ -72,7 +71,7 @@ def test_an_execution_outlasts_its_jobs(
     training = TrainingSettings(max_runtime_minutes=runtime, spot=spot)
     chosen = Settings(environment="custom", region="eu-central-1", training=training, wheels=False)
     found = synthesise(chosen)
-    machine = found.one("AWS::StepFunctions::StateMachine")["DefinitionString"]
+    machine = found.one("AWS::StepFunctions::StateMachine", "training")["DefinitionString"]
     assert json.loads(found.text(machine, "training"))["TimeoutSeconds"] == seconds
 
 

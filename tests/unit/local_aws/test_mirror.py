@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +46,20 @@ def test_only_named_prefixes_come_down_and_every_bucket_has_a_folder(
     assert files == {"plays/raw/a.csv", "plays/raw/deep/b.csv"}
     assert (tmp_path / "s3/other").is_dir()
     assert (tmp_path / "s3/plays/raw/folder").is_dir()
+
+
+def test_files_are_as_old_as_their_objects(objects: Objects, tmp_path: Path) -> None:
+    # Two batches whose names are in another order than their arrival.
+    for key, day in (("raw/b/_READY", 1), ("raw/a/_READY", 2)):
+        record = objects.put(Location("plays", key), b"")
+        record.last_modified = datetime(2026, 11, day)
+    mirror = Mirror(tmp_path / "s3", objects)
+    mirror.down([Location("plays", "raw/")])
+    ready = sorted(tmp_path.rglob("_READY"), key=lambda path: path.stat().st_mtime)
+    assert [path.parent.name for path in ready] == ["b", "a"]
+    assert ready[0].stat().st_mtime == datetime(2026, 11, 1, tzinfo=UTC).timestamp()
+    mirror.up()
+    assert objects.get(Location("plays", "raw/b/_READY")).last_modified == datetime(2026, 11, 1)
 
 
 def test_changes_go_up_deletions_too_checksums_not(objects: Objects, tmp_path: Path) -> None:

@@ -1,0 +1,136 @@
+"""Starting a Glue workflow that may be running: a small state machine that waits for its end.
+
+A workflow that runs once at a time drops the events that arrive meanwhile, and with them a batch.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from infra.constructs.permissions import TRACING, acknowledge_wildcard, allow_key
+
+if TYPE_CHECKING:
+    from infra.base_stack import BaseStack
+
+_WAIT_SECONDS = 20
+_MOST_WAITS = 1500
+"""The history of an execution holds 25,000 events; a wait and what follows it are 14 of them."""
+
+
+class WorkflowStart(Construct):
+    """Start a run of the feature workflow, after the one that is under way if there is one.
+
+    Of several executions that wait only the last one starts a run: it reads the last batch.
+
+    Parameters
+    ----------
+    workflow_arn
+        The workflow, which `names` names.
+    key
+        Encrypts the log.
+    """
+
+    def __init__(
+        self, scope: BaseStack, construct_id: str, *, workflow_arn: str, key: kms.IKey
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._stack = scope
+        self._workflow_arn = workflow_arn
+        self._key = key
+        self.role = self._build_role()
+        self.state_machine = self._build_state_machine()
+        acknowledge_wildcard(
+            self.role, "*", because=f"{TRACING}; neither has the delivery of vended logs"
+        )
+
+    def _build_role(self) -> iam.Role:
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        allow_key(role, self._key)
+        return role
+
+    def _build_state_machine(self) -> sfn.StateMachine:
+        name = self._stack.names.starter
+        return sfn.StateMachine(
+            self,
+            "StateMachine",
+            state_machine_name=name,
+            definition_body=sfn.DefinitionBody.from_chainable(self._build_definition()),
+            role=self.role,
+            tracing_enabled=True,
+            logs=sfn.LogOptions(
+                destination=self._stack.log_group(
+                    "StarterLogs", name=f"/aws/vendedlogs/states/{name}", key=self._key
+                ),
+                level=sfn.LogLevel.ALL,
+                include_execution_data=True,
+            ),
+        )
+
+    def _build_definition(self) -> sfn.IChainable:
+        start = self._build_start()
+        wait = sfn.Wait(self, "WaitForRun", time=sfn.WaitTime.duration(self._wait()))
+        last = sfn.Condition.string_equals_json_path("$.running.last[0]", "$.execution")
+        judge = (
+            sfn.Choice(self, "IsTheLast")
+            .when(last, start)
+            .otherwise(sfn.Succeed(self, "LeftToTheLast"))
+        )
+        start.add_catch(
+            wait, errors=["Glue.ConcurrentRunsExceededException"], result_path="$.error"
+        )
+        wait.next(self._build_list_running()).next(judge)
+        return sfn.Pass(self, "Begin", parameters={"execution.$": "$$.Execution.Id"}).next(start)
+
+    def _wait(self) -> cdk.Duration:
+        """Return a wait of which the longest run of both jobs does not take too many."""
+        features = self._stack.settings.features
+        longest = 2 * features.timeout_minutes * 60 * (1 + features.max_retries)
+        return cdk.Duration.seconds(max(_WAIT_SECONDS, math.ceil(longest / _MOST_WAITS)))
+
+    def _build_start(self) -> tasks.CallAwsService:
+        start = tasks.CallAwsService(
+            self,
+            "StartRun",
+            service="glue",
+            action="startWorkflowRun",
+            parameters={"Name": self._stack.names.workflow},
+            iam_resources=[self._workflow_arn],
+            result_path=sfn.JsonPath.DISCARD,
+        )
+        return _retried(start, "Glue.GlueException")
+
+    def _build_list_running(self) -> tasks.CallAwsService:
+        list_running = tasks.CallAwsService(
+            self,
+            "ListRunning",
+            service="sfn",
+            action="listExecutions",
+            parameters={
+                "StateMachineArn": sfn.JsonPath.state_machine_id,
+                "StatusFilter": "RUNNING",
+            },
+            iam_action="states:ListExecutions",
+            iam_resources=[self._stack.names.starter_arn],
+            result_selector={"last.$": "$.Executions[:1].ExecutionArn"},
+            result_path="$.running",
+        )
+        return _retried(list_running, "Sfn.SfnException")
+
+
+def _retried(call: tasks.CallAwsService, error: str) -> tasks.CallAwsService:
+    call.add_retry(
+        errors=[error],
+        interval=cdk.Duration.seconds(2),
+        max_attempts=6,
+        backoff_rate=2,
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+    return call

@@ -1,0 +1,48 @@
+"""What starts the feature workflow: nothing that arrives during a run is dropped."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from infra.settings import FeaturesSettings, Settings
+
+
+def definition(environment: Any) -> dict[str, Any]:
+    machine = environment.one("AWS::StepFunctions::StateMachine", "features")
+    return dict(json.loads(environment.text(machine["DefinitionString"], "features")))
+
+
+def test_every_rule_starts_the_workflow_by_the_machine_that_waits(prod: Any) -> None:
+    targets = {
+        rule["Name"].removeprefix("music-country-prod-"): prod.text(
+            rule["Targets"][0]["Arn"], "features"
+        )
+        for place, rule in prod.resources("AWS::Events::Rule").items()
+        if place.startswith("features/")
+    }
+    assert set(targets) == {"raw-ready", "schedule"}
+    assert all(arn.startswith("<features.WorkflowStart") for arn in targets.values())
+
+
+def test_a_run_under_way_is_waited_for(prod: Any) -> None:
+    states = definition(prod)["States"]
+    start = states["StartRun"]
+    assert start["Resource"].endswith("aws-sdk:glue:startWorkflowRun")
+    assert start["Parameters"] == {"Name": "music-country-prod-features"}
+    (catch,) = start["Catch"]
+    assert catch["ErrorEquals"] == ["Glue.ConcurrentRunsExceededException"]
+    assert catch["Next"] == "WaitForRun"
+    assert states["WaitForRun"]["Next"] == "ListRunning"
+    assert states["ListRunning"]["Next"] == "IsTheLast"
+    (last,) = states["IsTheLast"]["Choices"]
+    assert last["Next"] == "StartRun"
+    assert states[states["IsTheLast"]["Default"]]["Type"] == "Succeed"
+
+
+def test_the_longest_wait_fits_into_the_history(synthesise: Any) -> None:
+    features = FeaturesSettings(timeout_minutes=2880, max_retries=3)
+    chosen = Settings(environment="custom", region="eu-central-1", features=features, wheels=False)
+    wait = definition(synthesise(chosen))["States"]["WaitForRun"]["Seconds"]
+    longest = 2 * 2880 * 60 * 4  # both jobs, each with three retries
+    assert longest / wait * 14 < 25_000
