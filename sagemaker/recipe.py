@@ -69,7 +69,7 @@ class Recipe:
     early_stopping_rounds: int = 15
     class_weights: str = "none"
     class_weight_cap: float = 5.0
-    prior_power: float = 0.15
+    prior_power: float = 0.1
     label_noise: str = "yes"
 
     def __post_init__(self) -> None:
