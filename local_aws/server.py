@@ -23,10 +23,11 @@ from moto.moto_server.werkzeug_app import (
 )
 from moto.s3.exceptions import InvalidBucketName
 from moto.s3.models import S3Backend
+from werkzeug.datastructures import EnvironHeaders
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
-from local_aws import names
+from local_aws import clock, names
 from local_aws.cloudformation import CloudFormationService
 from local_aws.custom_resources import ANSWER_PATH, CustomResources
 from local_aws.endpoints import EndpointService
@@ -174,6 +175,9 @@ class LocalServer:
         def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             if str(environ.get("PATH_INFO", "")).startswith(OWN_PATH):
                 return self._own(Request(environ))(environ, start_response)
+            refused = clock.refusal(EnvironHeaders(environ), now=datetime.now(UTC))
+            if refused is not None:
+                return refused(environ, start_response)
             answer: Iterable[bytes] = dispatcher(environ, start_response)
             return answer
 

@@ -53,6 +53,9 @@ _MISSING_CODES = frozenset(
     }
 )
 
+_WRONG_CLOCK = ("RequestTimeTooSkewed", "Signature expired:", "Signature not yet current:")
+"""How S3 and other services say that a request's time is more than 15 minutes off theirs."""
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -227,6 +230,13 @@ def explained(doing: str) -> Iterator[None]:
         code = error.response.get("Error", {}).get("Code", "")
         message = error.response.get("Error", {}).get("Message", str(error))
         remedy = "; is this environment deployed?" if code in _MISSING_CODES else ""
-        raise ResourceError(f"{doing}: {code}: {message}{remedy}") from error
+        raise ResourceError(
+            f"{doing}: {code}: {message}{remedy or _clock_remedy(error)}"
+        ) from error
     except (botocore.exceptions.BotoCoreError, boto3.exceptions.Boto3Error) as error:
-        raise ResourceError(f"{doing}: {error}") from error
+        raise ResourceError(f"{doing}: {error}{_clock_remedy(error)}") from error
+
+
+def _clock_remedy(error: Exception) -> str:
+    wrong = any(words in str(error) for words in _WRONG_CLOCK)
+    return "; this machine's clock is wrong: set it, then try again" if wrong else ""
