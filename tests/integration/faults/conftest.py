@@ -37,7 +37,6 @@ from music_country import runs, store
 from music_country.cdk import project_root
 from music_country.client import CountryClient
 from music_country.emulator import Emulator
-from music_country.regions import default_regions
 
 if TYPE_CHECKING:
     import subprocess
@@ -71,7 +70,7 @@ else:
 """Stands for both feature jobs: the tables of a run first, its manifest last."""
 SECONDS = 120
 Found = TypeVar("Found")
-SLUGS = tuple(region.slug for region in default_regions().regions)
+FEW = ("nordics", "dach", "south-europe")
 
 
 def task_of(job: str) -> str:
@@ -166,16 +165,16 @@ class Deployment:
     work: Path
     """The emulator's scratch folder."""
 
-    def features(self, run: str) -> str:
+    def features(self, run: str, *, regions: tuple[str, ...] = FEW) -> str:
         """Write the smallest features run that every job finds its channels in."""
         names, s3 = self.connection.names, self.connection.s3
         manifest = {
             "run": run,
             "embeddings_run": "wr_1",
-            "regions": [{"slug": slug} for slug in SLUGS],
+            "regions": [{"slug": slug} for slug in regions],
         }
         tables = [f"listeners/split={split}/region={slug}/part-0.parquet"
-                  for split in ("train", "validation", "test") for slug in SLUGS]  # fmt: skip
+                  for split in ("train", "validation", "test") for slug in regions]  # fmt: skip
         objects = dict.fromkeys([*tables, "artists/part-0", "plays/split=test/part-0"], b"rows")
         objects["manifest.json"] = json.dumps(manifest).encode()
         for key, body in objects.items():
@@ -226,10 +225,11 @@ class Deployment:
         )
         return [entry["Key"] for entry in found.get("Contents", ())]
 
-    def archives(self, version: str) -> set[str]:
-        """Return the keys that publishing a bundle of all regions makes."""
-        models = ["hierarchy", "region", "flat", *(f"country-{slug}" for slug in SLUGS)]
-        return {f"endpoint/{version}/{model}.tar.gz" for model in models}
+    def archives(self, features_run: str) -> set[str]:
+        """Return the keys that publishing the bundle of a features run makes."""
+        regions = store.features_manifest(self.connection, features_run)["regions"]
+        models = ["hierarchy", "region", "flat", *(f"country-{r['slug']}" for r in regions)]
+        return {f"endpoint/{self.version(features_run)}/{model}.tar.gz" for model in models}
 
     def jobs(self, execution: str) -> list[dict[str, Any]]:
         """Return the training jobs of an execution."""

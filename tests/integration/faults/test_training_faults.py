@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from music_country import registry, runs, store
+from music_country.regions import default_regions
 
 if TYPE_CHECKING:
     from .conftest import Deployment
 
 pytestmark = pytest.mark.integration
 
+ALL = tuple(region.slug for region in default_regions().regions)
 CAPACITY = "CapacityError: Unable to provision requested ML compute capacity. Please retry."
 
 
@@ -26,7 +28,7 @@ def assert_a_rerun_heals(aws: Deployment, features_run: str) -> None:
     assert aws.champions() == [*before, version]
     assert aws.packages(version)[-1] == "Approved"
     assert aws.packages(version).count("Approved") == 1
-    assert set(aws.keys(f"endpoint/{version}/")) == aws.archives(version)
+    assert set(aws.keys(f"endpoint/{version}/")) == aws.archives(features_run)
 
 
 def assert_nothing_is_published(aws: Deployment, version: str, champion: str) -> None:
@@ -35,7 +37,7 @@ def assert_nothing_is_published(aws: Deployment, version: str, champion: str) ->
 
 
 def test_a_country_job_that_fails_is_named_and_the_others_are_stopped(aws: Deployment) -> None:
-    features, champion = aws.features("jr_failed"), aws.champion()
+    features, champion = aws.features("jr_failed", regions=ALL), aws.champion()
     aws.plan.failures["nordics"] = ["AlgorithmError: unexpected MemoryError, exit code: 1"]
 
     with aws.held(features):
@@ -119,9 +121,9 @@ def test_of_two_executions_the_second_waits_and_is_judged_by_what_the_first_left
     versions = [aws.version(first), aws.version(second)]
     assert aws.champions() == [*before, *versions]
     assert ended[1].output["previous_champion"] == versions[0]
-    for version in versions:
+    for features, version in zip((first, second), versions, strict=True):
         assert aws.packages(version) == ["Approved"]
-        assert set(aws.keys(f"endpoint/{version}/")) == aws.archives(version)
+        assert set(aws.keys(f"endpoint/{version}/")) == aws.archives(features)
 
 
 def test_a_champion_that_is_gone_ends_a_run_before_it_trains(aws: Deployment) -> None:
