@@ -67,6 +67,7 @@ def test_a_job_without_capacity_is_tried_again_three_times(aws: Deployment) -> N
     assert_a_rerun_heals(aws, features)
 
 
+@pytest.mark.filterwarnings("ignore:.*ThrottlingException does not match:UserWarning")
 def test_a_throttled_job_is_asked_for_again_until_there_is_no_use(aws: Deployment) -> None:
     features, champion = aws.features("jr_throttled"), aws.champion()
     aws.plan.throttled["south-europe"] = 6
