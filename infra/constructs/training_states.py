@@ -33,8 +33,8 @@ _MODEL_ARCHIVE = "output/model.tar.gz"
 _BUNDLE_ARCHIVE = "hierarchy.tar.gz"
 _TURN_SECONDS = 30
 """First wait for an execution's turn; the list of those that run lags behind by seconds."""
-_MOST_RUNNING = 1000
-"""What one call lists at most."""
+_MOST_RUNNING = 300
+"""How many executions one call lists: their names have to fit into the 256 KB of a state."""
 
 
 @dataclass(frozen=True, kw_only=True)

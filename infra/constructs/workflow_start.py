@@ -116,6 +116,7 @@ class WorkflowStart(Construct):
             parameters={
                 "StateMachineArn": sfn.JsonPath.state_machine_id,
                 "StatusFilter": "RUNNING",
+                "MaxResults": 1,
             },
             iam_action="states:ListExecutions",
             iam_resources=[self._stack.names.starter_arn],
