@@ -27,6 +27,12 @@ class Machines:
         execution = self.client.start_execution(stateMachineArn=arn, input='{"a": 1}')
         return self.ended(execution["executionArn"])
 
+    def training_job(self) -> str | None:
+        """Return the state of the job of `training_task`, None before there is one."""
+        sagemaker = self.emulator.client("sagemaker")
+        jobs = sagemaker.list_training_jobs(NameContains="region-1-0")["TrainingJobSummaries"]
+        return str(jobs[0]["TrainingJobStatus"]) if jobs else None
+
     def ended(self, arn: str) -> dict[str, Any]:
         def look() -> dict[str, Any]:
             found: dict[str, Any] = self.client.describe_execution(executionArn=arn)
@@ -101,14 +107,17 @@ def test_a_training_job_stops_when_another_branch_fails(machines: Machines) -> N
     branches = [train, {"StartAt": "Soon", "States": states}]
     execution = machines.run(Both={"Type": "Parallel", "Branches": branches, "End": True})
     assert (execution["status"], execution["error"]) == ("FAILED", "Other")
-    sagemaker = machines.emulator.client("sagemaker")
+    machines.emulator.wait(lambda: machines.training_job() == "Stopped")
 
-    def status() -> str:
-        return str(
-            sagemaker.describe_training_job(TrainingJobName="region-1-0")["TrainingJobStatus"]
-        )
 
-    machines.emulator.wait(lambda: status() == "Stopped")
+@pytest.mark.process
+def test_a_training_job_stops_with_its_execution(machines: Machines) -> None:
+    machine = machines.create(Train=training_task(machines, seconds="60"))
+    execution = machines.client.start_execution(stateMachineArn=machine, input='{"a": 1}')
+    machines.emulator.wait(lambda: machines.training_job() == "InProgress")
+    machines.client.stop_execution(executionArn=execution["executionArn"])
+    assert machines.ended(execution["executionArn"])["status"] == "ABORTED"
+    machines.emulator.wait(lambda: machines.training_job() == "Stopped")
 
 
 def test_fields_are_in_pascal_case_whatever_the_service_speaks(machines: Machines) -> None:
