@@ -26,7 +26,11 @@ _BIAS = 127  # of a float32's exponent
 _ZERO = np.float32(1e-35)  # LightGBM takes what is no greater for 0
 _DEFAULT_LEFT = 2  # a bit of LightGBM's decision_type
 _MISSING_NAN = 2  # by its bits above; 0 if nothing is missing, 1 if zeros are
-_HEADER = re.compile(r"num_tree_per_iteration=(\d+)\n(?:.*\n)*?max_feature_idx=(\d+)\n")
+_HEADER = re.compile(
+    r"num_tree_per_iteration=(\d+)\n(?:.*\n)*?max_feature_idx=(\d+)\n"
+    r"(?:objective=.*\n)?+(?!average_output)"
+)
+_LAST = re.compile(r"\nTree=(\d+)\n")
 _FIELDS: dict[str, type[np.generic]] = {
     "num_leaves": np.int64,
     "split_feature": np.int64,
@@ -82,13 +86,14 @@ class SmallTrees:
         -------
         SmallTrees or None
             None where LightGBM itself has to evaluate it, or to say what is wrong with it: more
-            than `MOST_LEAVES` leaves, categorical or linear trees, zeros that are missing values,
+            than `MOST_LEAVES` leaves; categorical, linear or averaged trees; zeros for missing;
             a text that is damaged or does not fit the specification.
         """
         header = _HEADER.search(text)
-        body, end, _ = text.partition("\nend of trees")
-        trees = _TREE.findall(body)
-        if header is None or not end or not len(trees) == body.count("\nTree=") > 0:
+        end = text.rfind("\nend of trees")
+        last = _LAST.match(text, text.rfind("\nTree=", 0, max(end, 0)))
+        trees = _TREE.findall(text, 0, max(end, 0))
+        if header is None or last is None or len(trees) != int(last[1]) + 1:
             return None
         try:
             fields = {
@@ -109,8 +114,7 @@ class SmallTrees:
             or (outputs, width) != (len(spec.classes), len(spec.columns))
             or outputs == 1  # whose sum numpy takes in another order
             or n % outputs
-            or "\nis_linear=1" in body
-            or "\naverage_output" in body
+            or "\nis_linear=1" in text
             or not np.isin(fields["decision_type"] >> 2, (0, _MISSING_NAN)).all()
             or not ((split >= 0) & (split < width)).all()
         ):

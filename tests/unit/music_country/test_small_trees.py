@@ -88,6 +88,7 @@ def test_a_model_of_stumps_and_single_leaves_is_read() -> None:
         {"zero_as_missing": True},
         {"linear_tree": True},
         {"categorical": (1,)},
+        {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5},
     ],
 )
 def test_what_lightgbm_has_to_evaluate_itself_is_left_to_it(parameters: dict[str, Any]) -> None:
