@@ -110,7 +110,8 @@ class SmallTrees:
         lengths = {"num_leaves": n, "leaf_value": nodes + n}
         if (
             any(len(values) != lengths.get(name, nodes) for name, values in fields.items())
-            or not 1 <= sizes.min() <= sizes.max() <= MOST_LEAVES
+            or sizes.min() < 1
+            or not 1 < sizes.max() <= MOST_LEAVES
             or (outputs, width) != (len(spec.classes), len(spec.columns))
             or outputs == 1  # whose sum numpy takes in another order
             or n % outputs
@@ -210,7 +211,8 @@ _BITS = (np.uint8, np.uint16, np.uint32, np.uint64)
 def _numbers(lines: tuple[str, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
     """Return what a field holds in all trees, one after the other."""
     values = ",".join(filter(None, lines)).replace(" ", ",")
-    return np.array(orjson.loads(f"[{values}]")).astype(kind, casting="safe")
+    numbers = orjson.loads(f"[{values}]")
+    return np.fromiter(numbers, kind, len(numbers))
 
 
 def _all_leaves(sizes: Ints) -> npt.NDArray[np.uint64]:
