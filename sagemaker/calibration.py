@@ -103,9 +103,7 @@ def fit_calibration(
 
     def calibration(values: FloatArray) -> Calibration:
         noise = 1 / (1 + math.exp(-values[1])) if noisy else 0.0
-        return Calibration(
-            power=power, scale=round(math.exp(values[0]), DIGITS), noise=round(noise, DIGITS)
-        )
+        return Calibration(power=power, scale=math.exp(values[0]), noise=noise)
 
     def loss(values: FloatArray) -> float:
         penalty = (values[0] / LOG_SCALE_SPREAD) ** 2 + ((values[1] - centre) / NOISE_SPREAD) ** 2
@@ -114,11 +112,12 @@ def fit_calibration(
     found = minimize(
         loss,
         np.array([0.0, centre]),
-        method="Nelder-Mead",
+        method="L-BFGS-B",
         bounds=[(-1.5, 1.5), (-9.0, 0.0)],
-        options={"xatol": 1e-3, "fatol": 1e-3, "maxfev": 120},
+        options={"ftol": 1e-8, "eps": 1e-5},
     )
-    return calibration(found.x)
+    fitted = calibration(found.x)
+    return replace(fitted, scale=round(fitted.scale, DIGITS), noise=round(fitted.noise, DIGITS))
 
 
 def _logit(share: float) -> float:
