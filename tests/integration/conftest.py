@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -106,16 +107,23 @@ def bare_environment() -> dict[str, str]:
 
 @pytest.fixture
 def start() -> Callable[..., subprocess.Popen[str]]:
-    """Start the command line without waiting for its end."""
+    """Start the command line without waiting for its end, as a terminal does.
+
+    A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
+    """
 
     def begin(*arguments: str, state: Path) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            command_line(*arguments, state=state),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=bare_environment(),
-        )
+        outside = signal.signal(signal.SIGINT, signal.SIG_DFL)
+        try:
+            return subprocess.Popen(
+                command_line(*arguments, state=state),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=bare_environment(),
+            )
+        finally:
+            signal.signal(signal.SIGINT, outside)
 
     return begin
 

@@ -41,6 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "build" / "site"
 
 
+@pytest.mark.process
 def test_every_page_is_in_the_site(site: Path) -> None:
     pages = {p.relative_to(ROOT / "docs").with_suffix("") for p in ROOT.glob("docs/**/*.md")}
     built = {p.relative_to(site).with_suffix("") for p in site.rglob("*.html")}
@@ -48,6 +49,7 @@ def test_every_page_is_in_the_site(site: Path) -> None:
     assert named <= built
 
 
+@pytest.mark.process
 def test_nothing_is_loaded_from_outside(site: Path) -> None:
     loaded = [
         f"{page.name}: {tag}"
@@ -58,6 +60,7 @@ def test_nothing_is_loaded_from_outside(site: Path) -> None:
     assert not loaded
 
 
+@pytest.mark.process
 def test_the_reference_holds_docstrings(site: Path) -> None:
     text = (site / "reference.html").read_text("utf-8")
     assert "no country exceeds its region" in re.sub(r"\s+", " ", text)

@@ -40,6 +40,7 @@ def test_an_environment_has_a_stack_for_each_concern(
     assert sorted(environment(name).templates) == concerns
 
 
+@pytest.mark.process
 def test_two_syntheses_are_identical_without_network_and_credentials(
     local: Any, tmp_path: Path
 ) -> None:
