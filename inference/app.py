@@ -205,11 +205,14 @@ class Application:
         return Response(200, result, [(b"content-type", media_type.encode())])
 
     async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
-        """Read the body, and refuse one that is too large before it is all here."""
+        """Read the body, and keep nothing of one that is too large.
+
+        Of such a body, as much again as is permitted is read: a caller who sends it whole before
+        listening would find the connection closed instead of the answer.
+        """
         limit = self._settings.max_body
         announced = headers.get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > limit:
-            raise _too_large(limit)
+        too_large = announced.isdigit() and int(announced) > limit
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -218,11 +221,16 @@ class Application:
                 raise _Disconnected
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
-            if size > limit:
+            too_large = too_large or size > limit
+            more = message.get("more_body")
+            if too_large:
+                chunks.clear()
+                if more and size <= 2 * limit:
+                    continue
                 raise _too_large(limit)
             if self._held + size > self._max_held:
                 raise RequestError("too many large requests at once; try again", status=503)
-            if not message.get("more_body"):
+            if not more:
                 return b"".join(chunks)
 
     def _execution_parameters(self) -> Response:

@@ -289,6 +289,10 @@ def test_bodies_over_the_limit_are_413(start: Any, archives: Path) -> None:
     chunks = (b" " * 2**18 for _ in range(5))  # sent without saying how much comes
     reply = server("POST", "/models/a/invoke", chunks, content_type="application/json")
     assert reply.status == 413
+    with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as connection:
+        head = f"POST /models/a/invoke HTTP/1.1\r\nhost: a\r\ncontent-length: {2**40}\r\n\r\n"
+        connection.sendall(head.encode() + b" " * (2**21 + 1))  # the rest is not waited for
+        assert connection.recv(2**16).startswith(b"HTTP/1.1 413 ")
 
 
 def test_errors_name_the_target(shared_server: Server, archives: Path) -> None:
