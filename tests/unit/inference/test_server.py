@@ -114,7 +114,8 @@ def test_killing_workers_under_load_loses_at_most_their_own_requests(
     for thread in threads:
         thread.join(DEADLINE)
     assert set(statuses) == {200}
-    assert len(broken) <= 2 * len(threads)
+    # Of each caller and death: the request that the worker had, and one dealt to it as it died.
+    assert len(broken) <= 2 * 2 * len(threads)
 
 
 def test_sigterm_answers_what_is_in_flight_and_leaves_no_process(
