@@ -109,7 +109,7 @@ class Channel:
         try:
             data, descriptors, _, _ = socket.recv_fds(self._socket, _MAX_MESSAGE, 1)
         except ConnectionResetError:
-            return None
+            return self.receive()  # said once of an end that is gone; what it sent before follows
         if descriptors:
             return socket.socket(fileno=descriptors[0])
         if not data:

@@ -1,4 +1,4 @@
-"""The supervisor: forks workers on one listening socket, and keeps what they serve the same.
+"""The supervisor: forks workers, deals connections to them, and keeps what they serve the same.
 
 It imports nothing that starts threads, so that forking is safe, and it does nothing that can block:
 one selector over its workers' channels and its own signals.
@@ -28,6 +28,8 @@ from inference.log import log
 from inference.worker import DRAIN, Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from inference.settings import Settings
 
 TEXT_IN_MEMORY = 2.7  # bytes for each byte of a model's text in every worker, once it has explained
@@ -47,14 +49,14 @@ class _Process:
     serving
         Whether it can be given connections.
     untaken
-        Connections that it was given and has not taken.
+        Connections that it was given and has not taken yet, nor read from.
     """
 
     pid: int
     channel: Channel
     started: float
     serving: bool = False
-    untaken: int = 0
+    untaken: deque[socket.socket] = field(default_factory=deque)
 
 
 @dataclass
@@ -97,7 +99,7 @@ class Supervisor:
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind((settings.host, settings.port))
         self._listener.setblocking(False)
-        self._waiting: socket.socket | None = None
+        self._waiting: deque[socket.socket] = deque()  # connections that no worker has
         self._turns = itertools.count()
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Process] = []
@@ -141,34 +143,37 @@ class Supervisor:
     def _accept(self) -> None:
         """Take a caller's connection, for a worker."""
         try:
-            self._waiting, _ = self._listener.accept()
+            connection, _ = self._listener.accept()
         except OSError:
             return  # the caller has left
-        self._waiting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._waiting.append(connection)
         self._deal()
 
     def _deal(self) -> None:
-        """Give the connection that waits to a worker in turn, first to those that keep up.
+        """Give connections that wait to workers in turn, first to those that keep up.
 
-        While none can take it, further ones wait in the kernel.
+        While none can take one, further ones wait in the kernel.
         """
         serving = [worker for worker in self._workers if worker.serving]
-        if self._waiting is not None and serving:
-            turn = next(self._turns) % len(serving)
-            for worker in sorted(serving[turn:] + serving[:turn], key=lambda w: w.untaken):
-                if worker.channel.give(self._waiting):
-                    worker.untaken += 1
-                    self._waiting.close()
-                    self._waiting = None
-                    break
+        while self._waiting and self._give(self._waiting[0], serving):
+            self._waiting.popleft()
         watching = self._listener.fileno() in self._selector.get_map()
-        if watching == (self._waiting is None and bool(serving)):
+        if watching == (not self._waiting and bool(serving)):
             return
         if watching:
             self._selector.unregister(self._listener)
         else:
             self._listener.listen(BACKLOG)
             self._selector.register(self._listener, selectors.EVENT_READ)
+
+    def _give(self, connection: socket.socket, serving: list[_Process]) -> bool:
+        turn = next(self._turns) % max(len(serving), 1)
+        for worker in sorted(serving[turn:] + serving[:turn], key=lambda w: len(w.untaken)):
+            if worker.channel.give(connection):
+                worker.untaken.append(connection)
+                return True
+        return False
 
     def _signalled(self, numbers: bytes) -> None:
         if signal.SIGTERM in numbers or signal.SIGINT in numbers:
@@ -182,9 +187,9 @@ class Supervisor:
         sys.stdout.flush()
         pid = os.fork()
         if not pid:
-            _work(
-                self._settings, self._listener, theirs, [ours, *(w.channel for w in self._workers)]
-            )
+            untaken = [connection for w in self._workers for connection in w.untaken]
+            channels = [ours, *(w.channel for w in self._workers)]
+            _work(self._settings, theirs, [*channels, self._listener, *self._waiting, *untaken])
         theirs.close()
         worker = _Process(pid, ours, time.monotonic())
         self._workers.append(worker)
@@ -212,8 +217,9 @@ class Supervisor:
             if not pid:
                 return
             dead = next(worker for worker in self._workers if worker.pid == pid)
+            while dead.channel.fileno() >= 0:
+                self._receive(dead)  # what it said before it died, to its end
             self._workers.remove(dead)
-            self._close(dead)
             self._deal()
             log("worker died", worker=pid, status=os.waitstatus_to_exitcode(status))
             quick = time.monotonic() - dead.started < QUICK_DEATH
@@ -239,15 +245,20 @@ class Supervisor:
         elif isinstance(message, Done):
             self._done(worker, message)
         elif isinstance(message, Taken):
-            worker.untaken -= 1
+            worker.untaken.popleft().close()
             self._deal()
         elif message is None:
             self._close(worker)  # it is about to die; SIGCHLD says when it has
+            self._deal()
 
     def _close(self, worker: _Process) -> None:
+        """Send a worker no more; what it has not taken waits for another."""
+        worker.serving = False
         if worker.channel.fileno() >= 0:
             self._selector.unregister(worker.channel)
             worker.channel.close()
+        self._waiting.extendleft(reversed(worker.untaken))
+        worker.untaken.clear()
 
     def _asked(self, worker: _Process, ask: Ask) -> None:
         """Start what a caller wants, or say why not."""
@@ -361,11 +372,11 @@ class Supervisor:
         if self._listener.fileno() in self._selector.get_map():
             self._selector.unregister(self._listener)
         self._listener.close()
-        if self._waiting is not None:
-            self._waiting.close()
         for worker in self._workers:
             self._close(worker)
             os.kill(worker.pid, signal.SIGTERM)
+        for connection in self._waiting:
+            connection.close()
         deadline = time.monotonic() + DRAIN + 2
         running = {worker.pid for worker in self._workers}
         while running:
@@ -381,7 +392,7 @@ class Supervisor:
 
 
 def _work(
-    settings: Settings, listener: socket.socket, channel: Channel, others: list[Channel]
+    settings: Settings, channel: Channel, inherited: Sequence[Channel | socket.socket]
 ) -> None:
     """Be a worker; never returns."""
     code = 1
@@ -389,10 +400,9 @@ def _work(
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        for other in others:
+        for other in inherited:
             other.close()
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-        listener.close()
         asyncio.run(_run(settings, channel))
         code = 0
     finally:

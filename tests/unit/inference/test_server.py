@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
@@ -114,8 +114,22 @@ def test_killing_workers_under_load_loses_at_most_their_own_requests(
     for thread in threads:
         thread.join(DEADLINE)
     assert set(statuses) == {200}
-    # Of each caller and death: the request that the worker had, and one dealt to it as it died.
-    assert len(broken) <= 2 * 2 * len(threads)
+    assert len(broken) <= 2 * len(threads)
+
+
+def test_what_a_dead_worker_had_not_taken_is_answered_by_another(
+    start: Any, archives: Path, documents: list[dict[str, Any]]
+) -> None:
+    server = ready(start(2))
+    server.load("a", archives / "hierarchy")
+    stuck = min(worker_pids(server))
+    os.kill(stuck, signal.SIGSTOP)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(server.invoke, "a", documents[0]) for _ in range(2)]
+        done, waiting = wait(asked, timeout=DEADLINE, return_when=FIRST_COMPLETED)
+        assert (len(done), len(waiting)) == (1, 1)  # the other was dealt to the stuck one
+        os.kill(stuck, signal.SIGKILL)
+        assert [one.result(DEADLINE).status for one in asked] == [200, 200]
 
 
 def test_sigterm_answers_what_is_in_flight_and_leaves_no_process(
