@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import aws_cdk as cdk
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from infra.constructs.permissions import RUNS
+from infra.constructs.service_call import list_running, service_call
 from infra.constructs.training_job import Channel, TrainingJob, TrainingRuntime, TrainingTask
 from music_country.resources import ENDPOINT, FEATURES, MANIFEST, REPORTS, TRAINING
 
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 
     from infra.base_stack import BaseStack
 
-_EXCEPTIONS = {
-    "s3": "S3.S3Exception",
-    "ssm": "Ssm.SsmException",
-    "sagemaker": "SageMaker.SageMakerException",
-    "sns": "Sns.SnsException",
-    "sfn": "Sfn.SfnException",
-}
-"""What Step Functions calls a failure of a service that has no name of its own."""
 _MODEL_ARCHIVE = "output/model.tar.gz"
 _BUNDLE_ARCHIVE = "hierarchy.tar.gz"
 _TURN_SECONDS = 30
@@ -180,24 +172,19 @@ class TrainingStates(Construct):
         return wait.next(list_running).next(judge)
 
     def _build_list_running(self) -> tasks.CallAwsService:
-        return self._call(
+        return list_running(
+            self,
             "ListRunning",
-            service="sfn",
-            action="listExecutions",
-            parameters={
-                "StateMachineArn": sfn.JsonPath.state_machine_id,
-                "StatusFilter": "RUNNING",
-                "MaxResults": _MOST_RUNNING,
-            },
-            iam_action="states:ListExecutions",
-            iam_resources=[self._stack.names.state_machine_arn()],
+            arn=self._stack.names.state_machine_arn(),
+            most=_MOST_RUNNING,
             result_selector={"first.$": "$.Executions[-1:].ExecutionArn"},
             result_path="$.turn.running",
         )
 
     def _build_read_features(self) -> tasks.CallAwsService:
         bucket = self._stack.data_bucket
-        return self._call(
+        return service_call(
+            self,
             "ReadFeatures",
             service="s3",
             action="getObject",
@@ -224,7 +211,8 @@ class TrainingStates(Construct):
         )
 
     def _build_read_champion(self) -> tasks.CallAwsService:
-        return self._call(
+        return service_call(
+            self,
             "ReadChampion",
             service="ssm",
             action="getParameter",
@@ -237,7 +225,8 @@ class TrainingStates(Construct):
     def _build_find_champion(self) -> tasks.CallAwsService:
         """Look for the archive that `assemble` will need, before hours of training."""
         bucket = self._stack.models_bucket
-        return self._call(
+        return service_call(
+            self,
             "FindChampion",
             service="s3",
             action="listObjectsV2",
@@ -374,7 +363,8 @@ class TrainingStates(Construct):
     def _build_register(self) -> tasks.CallAwsService:
         models = self._stack.models_bucket.bucket_name
         archive = f"s3://{models}/{TRAINING}{{}}/{{}}/{_MODEL_ARCHIVE}"
-        return self._call(
+        return service_call(
+            self,
             "RegisterBundle",
             service="sagemaker",
             action="createModelPackage",
@@ -421,7 +411,8 @@ class TrainingStates(Construct):
 
     def _build_record_decision(self) -> tasks.CallAwsService:
         """Set the package's status, metrics and reasons; for these only an update has a field."""
-        return self._call(
+        return service_call(
+            self,
             "RecordDecision",
             service="sagemaker",
             action="updateModelPackage",
@@ -462,7 +453,8 @@ class TrainingStates(Construct):
         )
 
     def _build_promote(self) -> tasks.CallAwsService:
-        return self._call(
+        return service_call(
+            self,
             "PromoteChampion",
             service="ssm",
             action="putParameter",
@@ -499,7 +491,8 @@ class TrainingStates(Construct):
 
         The error's own name is in the notice: a Fail state must not take one of 'States.'.
         """
-        notify = self._call(
+        notify = service_call(
+            self,
             "NotifyFailure",
             service="sns",
             action="publish",
@@ -561,7 +554,8 @@ class TrainingStates(Construct):
             if model.startswith("$")
             else sfn.JsonPath.format(f"{ENDPOINT}{{}}/{model}.tar.gz", version_at)
         )
-        return self._call(
+        return service_call(
+            self,
             state,
             service="s3",
             action="copyObject",
@@ -578,15 +572,3 @@ class TrainingStates(Construct):
             iam_resources=[self._stack.models_bucket.arn_for_objects(f"{ENDPOINT}*")],
             result_path=sfn.JsonPath.DISCARD,
         )
-
-    def _call(self, state: str, **request: Any) -> tasks.CallAwsService:
-        """Call an AWS API with CDK's own properties, and again when the service was at fault."""
-        call = tasks.CallAwsService(self, state, **request)
-        call.add_retry(
-            errors=[_EXCEPTIONS[request["service"]]],
-            interval=cdk.Duration.seconds(2),
-            max_attempts=4,
-            backoff_rate=2,
-            jitter_strategy=sfn.JitterType.FULL,
-        )
-        return call

@@ -12,12 +12,14 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_stepfunctions as sfn
-from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from infra.constructs.permissions import TRACING, acknowledge_wildcard, allow_key
+from infra.constructs.service_call import list_running, service_call
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_stepfunctions_tasks as tasks
+
     from infra.base_stack import BaseStack
 
 _WAIT_SECONDS = 20
@@ -77,10 +79,11 @@ class WorkflowStart(Construct):
     def _build_definition(self) -> sfn.IChainable:
         start = self._build_start()
         wait = sfn.Wait(self, "WaitForRun", time=sfn.WaitTime.duration(self._wait()))
-        last = sfn.Condition.string_equals_json_path("$.running.last[0]", "$.execution")
+        last = "$.running.last[0]"
         judge = (
             sfn.Choice(self, "IsTheLast")
-            .when(last, start)
+            .when(sfn.Condition.is_not_present(last), start)
+            .when(sfn.Condition.string_equals_json_path(last, "$.execution"), start)
             .otherwise(sfn.Succeed(self, "LeftToTheLast"))
         )
         start.add_catch(
@@ -96,7 +99,7 @@ class WorkflowStart(Construct):
         return cdk.Duration.seconds(max(_WAIT_SECONDS, math.ceil(longest / _MOST_WAITS)))
 
     def _build_start(self) -> tasks.CallAwsService:
-        start = tasks.CallAwsService(
+        return service_call(
             self,
             "StartRun",
             service="glue",
@@ -105,33 +108,13 @@ class WorkflowStart(Construct):
             iam_resources=[self._workflow_arn],
             result_path=sfn.JsonPath.DISCARD,
         )
-        return _retried(start, "Glue.GlueException")
 
     def _build_list_running(self) -> tasks.CallAwsService:
-        list_running = tasks.CallAwsService(
+        return list_running(
             self,
             "ListRunning",
-            service="sfn",
-            action="listExecutions",
-            parameters={
-                "StateMachineArn": sfn.JsonPath.state_machine_id,
-                "StatusFilter": "RUNNING",
-                "MaxResults": 1,
-            },
-            iam_action="states:ListExecutions",
-            iam_resources=[self._stack.names.starter_arn],
+            arn=self._stack.names.starter_arn,
+            most=1,
             result_selector={"last.$": "$.Executions[:1].ExecutionArn"},
             result_path="$.running",
         )
-        return _retried(list_running, "Sfn.SfnException")
-
-
-def _retried(call: tasks.CallAwsService, error: str) -> tasks.CallAwsService:
-    call.add_retry(
-        errors=[error],
-        interval=cdk.Duration.seconds(2),
-        max_attempts=6,
-        backoff_rate=2,
-        jitter_strategy=sfn.JitterType.FULL,
-    )
-    return call
