@@ -1,4 +1,4 @@
-"""Asking a bundle's models: trees evaluated by LightGBM, probabilities by `music_country.chain`.
+"""Asking a bundle's models: raw scores from trees, probabilities by `music_country.chain`.
 
 The endpoint, the batch-scoring job and the evaluation of a champion all answer through here, so
 that they cannot answer differently. Small trees are evaluated by `music_country.small_trees`,

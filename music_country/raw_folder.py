@@ -159,7 +159,7 @@ def _check_plays(folder: Path, table: RawTable) -> int:
 def _check_rank(path: Path, rank: pa.Array) -> None:
     try:
         least = pc.min(rank.cast(pa.float64())).as_py()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except pa.ArrowException as error:
         raise DataError(
             f"{path}: column 'rank' must hold whole numbers from 1 ({error})"
         ) from error

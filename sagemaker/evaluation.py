@@ -396,10 +396,10 @@ def _prior_powers(subject: Subject) -> list[dict[str, float]]:
     scores = ChainScores.held_out(models, subject.chain_tasks, listeners)
     true = subject.flat_task.labels(listeners.countries)
     noisy = subject.trainings["region"].recipe.label_noise == "yes"
+    of_validation = slice(listeners.training, None)
     points = []
     for power in POWERS:
         found = fit_calibration(scores.log_joint, true, power=power, noisy=noisy)
-        of_validation = slice(listeners.training, None)
         outcomes = Outcomes.of(scores.log_joint(found)[of_validation], true[of_validation])
         points.append({"power": power, **summary(outcomes, subject.population)})
     return points

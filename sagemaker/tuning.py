@@ -70,9 +70,7 @@ RANGES = {
 }
 
 
-def request(
-    job: Mapping[str, Any], *, fields: Collection[str], name: str, seconds: int
-) -> dict[str, Any]:
+def request(job: Mapping[str, Any], *, fields: Collection[str], seconds: int) -> dict[str, Any]:
     """Return the request of a SageMaker tuning job that searches the settings of one model.
 
     Its archives go beside those of the executions, where no execution takes them for its own.
@@ -83,8 +81,6 @@ def request(
         The description of a training job of that model.
     fields
         What a tuning job's ``TrainingJobDefinition`` may hold.
-    name
-        Of the tuning job.
     seconds
         The time budget.
 
@@ -93,7 +89,7 @@ def request(
     DataError
         The training job trained no model of a level.
     """
-    settings = job["HyperParameters"]
+    settings = job.get("HyperParameters", {})
     if settings.get("task") not in LEVELS:
         raise DataError(
             f"training job '{job['TrainingJobName']}' has task '{settings.get('task')}'; name one "
@@ -116,7 +112,7 @@ def request(
     algorithm, output = job["AlgorithmSpecification"], job["OutputDataConfig"]
     executions = output["S3OutputPath"].rstrip("/").rpartition("/")[0]
     return {
-        "HyperParameterTuningJobName": name,
+        "HyperParameterTuningJobName": f"{settings['task']}-{time.strftime('%Y%m%d-%H%M%S')}",
         "HyperParameterTuningJobConfig": {
             "Strategy": "Bayesian",
             "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": METRIC["Name"]},
@@ -153,8 +149,7 @@ def request_like(training_job: str, *, seconds: int) -> dict[str, Any]:
     except (BotoCoreError, ClientError) as error:
         raise DataError(f"training job '{training_job}' cannot be described: {error}") from error
     definition = client.meta.service_model.shape_for("HyperParameterTrainingJobDefinition")
-    name = f"{job['HyperParameters'].get('task')}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-    return request(job, fields=definition.members.keys(), name=name, seconds=seconds)
+    return request(job, fields=definition.members.keys(), seconds=seconds)
 
 
 @dataclass(frozen=True)
