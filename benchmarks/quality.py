@@ -36,7 +36,7 @@ STAND_IN = ROOT / "benchmarks" / "stand_in"
 """Holds what only a Glue job's reading of its arguments needs from AWS's package."""
 sys.path[:0] = [str(ROOT), str(ROOT / "sagemaker"), str(STAND_IN)]
 
-from calibration import Calibration, fit_calibration  # noqa: E402
+from calibration import Calibration, fit_calibration, of_own_class  # noqa: E402
 from chained import ChainScores, chain_tasks  # noqa: E402
 from features import Listeners  # noqa: E402
 from fitting import Machine, Task, fit, flat_task, uncalibrated  # noqa: E402
@@ -250,12 +250,14 @@ class Draw:
         self,
         name: str,
         held_out: Callable[[Calibration], FloatArray],
-        true: npt.NDArray[np.intp],
         test: Callable[[Calibration], FloatArray],
     ) -> Answers:
-        """Return a model's raw and adjusted answers to the test listeners."""
+        """Return a model's raw and adjusted answers to the test listeners.
+
+        Of held-out listeners, each one's log-probability of their own class is asked for.
+        """
         power = self.recipe(self.task, {}).prior_power
-        found = fit_calibration(held_out, true, power=power)
+        found = fit_calibration(held_out, power=power)
         return {f"{name} raw": test(Calibration()), name: test(found)}
 
     def chain(self, **overrides: str) -> Answers:
@@ -279,8 +281,9 @@ class Draw:
         )
         return self.calibrated(
             "chain",
-            ChainScores.held_out(models, tasks, listeners).log_joint,
-            self.task.labels(listeners.countries),
+            ChainScores.held_out(models, tasks, listeners).log_of(
+                self.task.labels(listeners.countries)
+            ),
             ChainScores.of(models, tasks, self.listeners["test"].features).log_joint,
         )
 
@@ -307,8 +310,10 @@ class Draw:
         answers = self._answers_of(uncalibrated(model.spec))
         return self.calibrated(
             name,
-            answers(held_out.features, held_out.raw_scores(model)),
-            self.task.labels(held_out.countries),
+            of_own_class(
+                answers(held_out.features, held_out.raw_scores(model)),
+                self.task.labels(held_out.countries),
+            ),
             answers(test, model.raw_scores(test)),
         )
 
@@ -325,7 +330,7 @@ class Draw:
             name=name, classes=classes, columns=(), base_columns=tuple(range(len(classes)))
         )
         answers = self._answers_of(spec)
-        return self.calibrated(name, answers(held_out), true, answers(test))
+        return self.calibrated(name, of_own_class(answers(held_out), true), answers(test))
 
     def tfidf(self) -> Answers:
         """Fit and ask the simple peer: logistic regression on TF-IDF of artists.

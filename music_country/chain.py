@@ -237,6 +237,30 @@ class Chain:
             axis=1,
         )
 
+    def of_countries(
+        self, log_regions: FloatArray, score: CountryScorer, countries: IndexArray
+    ) -> FloatArray:
+        """Return log P(country) of one country of each listener, ``(n_listeners,)``, as `joint`.
+
+        Parameters
+        ----------
+        log_regions
+            log P(region), ``(n_listeners, n_regions)``.
+        score
+            Called at most once for each region, with the rows whose country is there.
+        countries
+            The countries' places in `countries`, ``(n_listeners,)``.
+        """
+        region_of = np.searchsorted(self.starts, countries, side="right") - 1
+        found = np.empty(len(countries))
+        for region in np.unique(region_of):
+            rows = np.flatnonzero(region_of == region)
+            members = self._countries(
+                int(region), log_regions[rows, region][:, None], score(int(region), rows)
+            )
+            found[rows] = members[np.arange(len(rows)), countries[rows] - self.starts[region]]
+        return found
+
     def top_k(self, log_regions: npt.ArrayLike, score: CountryScorer, k: int) -> TopK:
         """Return the k likeliest countries, exactly, visiting only the regions that can hold them.
 

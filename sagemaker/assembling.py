@@ -136,7 +136,7 @@ def calibrated_chain(
     scores = ChainScores.held_out(models, tasks, listeners)
     true = flat_task(manifest.regions, manifest.train_counts).labels(listeners.countries)
     calibration = fit_calibration(
-        scores.log_joint, true, power=recipe.prior_power, noisy=recipe.label_noise == "yes"
+        scores.log_of(true), power=recipe.prior_power, noisy=recipe.label_noise == "yes"
     )
     return scores.specs(calibration)
 

@@ -79,8 +79,7 @@ class Calibration:
 
 
 def fit_calibration(
-    answers: Callable[[Calibration], FloatArray],
-    true: npt.NDArray[np.intp],
+    log_p: Callable[[Calibration], FloatArray],
     *,
     power: float,
     noisy: bool = True,
@@ -89,16 +88,13 @@ def fit_calibration(
 
     Parameters
     ----------
-    answers
-        The listeners' log-probabilities under a calibration, ``(n_listeners, n_classes)``.
-    true
-        Places of their classes, ``(n_listeners,)``.
+    log_p
+        Log-probability of each listener's own class under a calibration, ``(n_listeners,)``.
     power
         The prior power.
     noisy
         Whether there is noise at all.
     """
-    rows = np.arange(len(true))
     centre = _logit(USUAL_NOISE)
 
     def calibration(values: FloatArray) -> Calibration:
@@ -107,7 +103,7 @@ def fit_calibration(
 
     def loss(values: FloatArray) -> float:
         penalty = (values[0] / LOG_SCALE_SPREAD) ** 2 + ((values[1] - centre) / NOISE_SPREAD) ** 2
-        return float(-answers(calibration(values))[rows, true].sum() + penalty / 2)
+        return float(-log_p(calibration(values)).sum() + penalty / 2)
 
     found = minimize(
         loss,
@@ -118,6 +114,22 @@ def fit_calibration(
     )
     fitted = calibration(found.x)
     return replace(fitted, scale=round(fitted.scale, DIGITS), noise=round(fitted.noise, DIGITS))
+
+
+def of_own_class(
+    answers: Callable[[Calibration], FloatArray], true: npt.NDArray[np.intp]
+) -> Callable[[Calibration], FloatArray]:
+    """Return what `fit_calibration` takes of answers ``(n_listeners, n_classes)``.
+
+    Parameters
+    ----------
+    answers
+        The listeners' log-probabilities under a calibration.
+    true
+        Places of their classes, ``(n_listeners,)``.
+    """
+    rows = np.arange(len(true))
+    return lambda calibration: answers(calibration)[rows, true]
 
 
 def _logit(share: float) -> float:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from fitting import country_task, region_task, uncalibrated
 
-from music_country.chain import Chain, log_probabilities
+from music_country.chain import Chain, log_probabilities, logits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
     from calibration import Calibration
     from fitting import Task
     from held_out import HeldOut
 
+    from music_country.chain import CountryScorer
     from music_country.model_spec import ModelSpec
     from music_country.predictor import Model
     from music_country.regions import RegionTable
@@ -41,16 +42,13 @@ class ChainScores:
         The region model and then the country models, in the order of the regions.
     tasks
         Their tasks.
-    features
-        The listeners' features.
-    raw
-        The trees' raw scores of each model; None for one without trees.
+    scores
+        Each model's scores before any calibration, ``(n_listeners, n_classes)``.
     """
 
     uncalibrated: tuple[ModelSpec, ...]
     tasks: tuple[Task, ...]
-    features: npt.NDArray[np.float32]
-    raw: tuple[FloatArray | None, ...]
+    scores: tuple[FloatArray, ...]
 
     @classmethod
     def of(
@@ -68,7 +66,7 @@ class ChainScores:
             ``(n_listeners, layout width)``.
         """
         raw = [model.raw_scores(features) for model in models]
-        return cls._of(models, tasks, features, raw)
+        return cls.of_raw([model.spec for model in models], tasks, features, raw)
 
     @classmethod
     def held_out(
@@ -76,18 +74,23 @@ class ChainScores:
     ) -> ChainScores:
         """Ask the trees of models about the listeners to calibrate on: as `of`."""
         raw = [listeners.raw_scores(model) for model in models]
-        return cls._of(models, tasks, listeners.features, raw)
+        return cls.of_raw([model.spec for model in models], tasks, listeners.features, raw)
 
     @classmethod
-    def _of(
+    def of_raw(
         cls,
-        models: Sequence[Model],
+        specs: Sequence[ModelSpec],
         tasks: Sequence[Task],
         features: npt.NDArray[np.float32],
         raw: Sequence[FloatArray | None],
     ) -> ChainScores:
-        specs = tuple(uncalibrated(model.spec) for model in models)
-        return cls(specs, tuple(tasks), features, tuple(raw))
+        """Take the trees' raw scores of each model; None for one without trees: as `of`."""
+        plain = tuple(uncalibrated(spec) for spec in specs)
+        scores = (
+            logits(replace(spec, scale=1.0), features, of_trees)
+            for spec, of_trees in zip(plain, raw, strict=True)
+        )
+        return cls(plain, tuple(tasks), tuple(scores))
 
     def specs(self, calibration: Calibration) -> list[ModelSpec]:
         """Return the models, calibrated; the region model carries the chain's noise.
@@ -108,7 +111,26 @@ class ChainScores:
 
     def log_joint(self, calibration: Calibration) -> FloatArray:
         """Return log P(country), ``(n_listeners, n_countries)``, region by region."""
-        region, *countries = self.specs(calibration)
+        chain, log_regions, score = self._answering(calibration)
+        return chain.joint(log_regions, score)
+
+    def log_of(self, countries: npt.NDArray[np.intp]) -> Callable[[Calibration], FloatArray]:
+        """Return what gives log P of one country of each listener under a calibration.
+
+        Parameters
+        ----------
+        countries
+            The countries' places, region by region, ``(n_listeners,)``.
+        """
+
+        def answer(calibration: Calibration) -> FloatArray:
+            chain, log_regions, score = self._answering(calibration)
+            return chain.of_countries(log_regions, score, countries)
+
+        return answer
+
+    def _answering(self, calibration: Calibration) -> tuple[Chain, FloatArray, CountryScorer]:
+        region, *countries = (replace(spec, base_columns=()) for spec in self.specs(calibration))
         total = self.tasks[0].counts.sum()
         prior = {
             country: float(count / total)
@@ -116,7 +138,12 @@ class ChainScores:
             for country, count in zip(task.classes, task.counts, strict=True)
         }
         chain = Chain.of(region, dict(zip(region.classes, countries, strict=True)), prior)
-        return chain.joint(
-            log_probabilities(region, self.features, self.raw[0]),
-            lambda r, _: log_probabilities(countries[r], self.features, self.raw[r + 1]),
+
+        def answers(spec: ModelSpec, scores: FloatArray) -> FloatArray:
+            return log_probabilities(spec, scores, scores)
+
+        return (
+            chain,
+            answers(region, self.scores[0]),
+            lambda r, rows: answers(countries[r], self.scores[r + 1][rows]),
         )

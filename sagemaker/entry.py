@@ -21,6 +21,9 @@ import sys
 import traceback
 from pathlib import Path
 
+# Before numpy: on matrices as small as these, its threads only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import assembling
 import single
 from job import Job

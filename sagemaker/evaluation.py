@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from calibration import fit_calibration
+from calibration import fit_calibration, of_own_class
 from chained import ChainScores, chain_tasks
 from fitting import flat_task
 from held_out import HeldOut
@@ -255,8 +255,10 @@ def _logistic(subject: Subject) -> FloatArray:
     plain = ModelSpec(name=LOGISTIC, classes=task.classes, columns=(), base_columns=columns)
     listeners = HeldOut.of(subject.train, subject.validation, [plain])
     calibration = fit_calibration(
-        lambda c: log_probabilities(c.of(plain, task.prior), listeners.features),
-        task.labels(listeners.countries),
+        of_own_class(
+            lambda c: log_probabilities(c.of(plain, task.prior), listeners.features),
+            task.labels(listeners.countries),
+        ),
         power=recipe.prior_power,
         noisy=recipe.label_noise == "yes",
     )
@@ -399,7 +401,7 @@ def _prior_powers(subject: Subject) -> list[dict[str, float]]:
     of_validation = slice(listeners.training, None)
     points = []
     for power in POWERS:
-        found = fit_calibration(scores.log_joint, true, power=power, noisy=noisy)
+        found = fit_calibration(scores.log_of(true), power=power, noisy=noisy)
         outcomes = Outcomes.of(scores.log_joint(found)[of_validation], true[of_validation])
         points.append({"power": power, **summary(outcomes, subject.population)})
     return points

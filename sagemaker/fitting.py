@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
-from calibration import Calibration, fit_calibration
+from calibration import Calibration, fit_calibration, of_own_class
 from held_out import HeldOut
 from recipe import Recipe
 
@@ -304,8 +304,7 @@ def fit(  # noqa: PLR0913 - what to learn, from whom, and how
             return log_probabilities(calibration.of(spec, task.prior), listeners.features, scores)
 
         calibration = fit_calibration(
-            answers,
-            task.labels(listeners.countries),
+            of_own_class(answers, task.labels(listeners.countries)),
             power=recipe.prior_power,
             noisy=recipe.label_noise == "yes",
         )

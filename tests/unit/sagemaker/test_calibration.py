@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from calibration import Calibration, fit_calibration
+from calibration import Calibration, fit_calibration, of_own_class
 
 from music_country.chain import log_probabilities, log_softmax
 from music_country.metrics import Outcomes, reliability
@@ -25,7 +25,8 @@ def listeners(n: int, *, scale: float, noise: float, seed: int = 0):
 
 
 def calibrate(log_p, true, power=0.0):
-    return fit_calibration(lambda c: log_probabilities(c.of(SPEC, PRIOR), log_p), true, power=power)
+    answers = of_own_class(lambda c: log_probabilities(c.of(SPEC, PRIOR), log_p), true)
+    return fit_calibration(answers, power=power)
 
 
 def test_scale_and_noise_are_found():

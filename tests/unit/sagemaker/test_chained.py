@@ -38,8 +38,10 @@ def test_the_average_listener_gets_what_one_model_answers(power: float) -> None:
         )
         for task, end in zip(tasks, ends.tolist(), strict=True)
     ]
-    scores = ChainScores(tuple(specs), tuple(tasks), base, (None,) * len(tasks))
+    scores = ChainScores.of_raw(specs, tasks, base, (None,) * len(tasks))
     answered = scores.log_joint(Calibration(power=power))
     log_prior = np.log(np.array([COUNTS[c] for t in tasks[1:] for c in t.classes]) / 1000)
     expected = log_softmax((1 - power) * log_prior[None])
     np.testing.assert_allclose(answered, expected, atol=1e-6)
+    own = [scores.log_of(np.array([c]))(Calibration(power=power))[0] for c in range(len(COUNTS))]
+    np.testing.assert_array_equal(own, answered[0])
