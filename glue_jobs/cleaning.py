@@ -114,7 +114,8 @@ def clean(plays: DataFrame, users: DataFrame) -> Cleaning:
     )
     users = users.select("user_id", "user.*", F.lit(True).alias("has_user"))
     ordered = (
-        plays.repartition(partitions, "user_id")
+        plays.select("user_id", "artist_name", "rank", "playcount")  # Python reads all it is given
+        .repartition(partitions, "user_id")
         .join(users, "user_id", "left")
         .sortWithinPartitions(
             "user_id",
@@ -202,30 +203,13 @@ def _clean_listeners(table: pa.Table) -> pa.Table:
 
 def artist_names(plays: DataFrame) -> DataFrame:
     """Return each artist's most written name and MBID: ``artist_key, artist_name, mbid``."""
-    spellings = (
+    return (
         plays.where(F.col("artist_name").isNotNull())
         .groupBy("artist_name", "mbid")
         .agg(F.count(F.lit(1)).alias("plays"))
         .mapInArrow(_name_artists, "artist_key string, artist_name string, mbid string, plays long")
-        .where(F.col("artist_key") != "")
-    )
-    by_name = spellings.groupBy("artist_key", "artist_name").agg(F.sum("plays").alias("plays"))
-    by_mbid = (
-        spellings.where(F.length("mbid") > 0)
-        .groupBy("artist_key", "mbid")
-        .agg(F.sum("plays").alias("plays"))
-    )
-    most = F.struct("plays", "artist_name")
-    return (
-        by_name.groupBy("artist_key")
-        .agg(F.max_by("artist_name", most).alias("artist_name"))
-        .join(
-            by_mbid.groupBy("artist_key").agg(
-                F.max_by("mbid", F.struct("plays", "mbid")).alias("mbid")
-            ),
-            "artist_key",
-            "left",
-        )
+        .repartition("artist_key")
+        .mapInArrow(_choose_names, "artist_key string, artist_name string, mbid string")
     )
 
 
@@ -240,4 +224,28 @@ def _name_artists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
                 batch.column("plays"),
             ],
             names=["artist_key", "artist_name", "mbid", "plays"],
-        )
+        ).filter(pc.field("artist_key") != "")
+
+
+def _choose_names(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Choose among all spellings and MBIDs of each artist; among equals, the last in order."""
+    rows = [batch for batch in batches if batch.num_rows]
+    if not rows:
+        return
+    spellings = pa.Table.from_batches(rows)
+    has_mbid = pc.greater(pc.utf8_length(pc.field("mbid")), 0)
+    names = _most_played(spellings, "artist_name")
+    mbids = _most_played(spellings.filter(has_mbid), "mbid")
+    yield from names.join(mbids, "artist_key").to_batches()
+
+
+def _most_played(spellings: pa.Table, name: str) -> pa.Table:
+    """Return each artist's most played value of a column: ``artist_key`` and it."""
+    ranked = (
+        spellings.group_by(["artist_key", name])
+        .aggregate([("plays", "sum")])
+        .sort_by([("artist_key", "ascending"), ("plays_sum", "ascending"), (name, "ascending")])
+        .select(["artist_key", name])
+    )
+    last = group_bounds(column(ranked, "artist_key"))[1:] - 1
+    return ranked.take(pa.array(last))
