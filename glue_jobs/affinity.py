@@ -9,7 +9,7 @@ That collapses to one row per artist,
     A = W + U·region + VECTOR_SCALE·V·(W' + U'·region),    logits = x·A + b.
 
 One fit per fold leaves that fold out, for features of its listeners that never saw their label;
-one is on all. All fits share each pass over the data.
+these fits share each pass over the data. One is on all, and starts from the mean of the others.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Affinities:
     bias
         (fits, n_countries).
     passes
-        () passes over the data.
+        (fits,) passes over the data; those of the folds share theirs.
     loss
         (fits,) mean log loss on the listeners of each fit.
     """
@@ -125,56 +125,102 @@ def fit(packed: Listeners, vectors: Floats, regression: Regression) -> Affinitie
             for h, n in zip(heard, listeners, strict=True)
         ]
     )
-    lengths = np.linalg.norm(vectors, axis=0)
-    shape = _Shape(
-        (VECTOR_SCALE * vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32),
-        regression.region_of,
+    problem = _Problem(
+        packed,
+        regression,
+        _Shape.of(vectors, regression.region_of),
+        saliences,
+        listeners.sum(axis=1),
     )
-    rows = listeners.sum(axis=1)
-    fits = [
-        minimise(shape.start(n), iterations=regression.iterations, tolerance=regression.tolerance)
-        for n in listeners
-    ]
-    points = {place: next(each) for place, each in enumerate(fits)}
-    results: dict[int, Floats] = {}
-    losses, passes = np.zeros(len(fits)), 0
-    while points:
-        active = list(points)
-        collapsed = [shape.collapse(points[place]) for place in active]
-        weights = np.stack(
-            [a * saliences[p][:, None] for p, (a, _) in zip(active, collapsed, strict=True)]
-        )
-        bias = np.stack([b for _, b in collapsed])
-        loss, bias_gradient, gradient = _evaluate(
-            packed,
-            (weights, bias, saliences[active]),
-            [place if place < regression.folds else -1 for place in active],
-        )
-        passes += 1
-        for i, place in enumerate(active):
-            scale = regression.strength
-            point = points[place]
-            penalised = shape.penalised(point)
-            value = scale * loss[i] + 0.5 * float(np.dot(penalised, point))
-            slope = shape.gradient(
-                scale * gradient[i] * saliences[place][:, None], scale * bias_gradient[i]
-            )
-            losses[place] = loss[i] / rows[place]
-            try:
-                points[place] = fits[place].send(
-                    (value / rows[place], (slope + penalised) / np.float32(rows[place]))
-                )
-            except StopIteration as done:
-                results[place] = done.value
-                del points[place]
-    collapsed = [shape.collapse(results[place]) for place in range(len(fits))]
+    everyone, start = regression.folds, problem.shape.start
+    folds = problem.solve({place: start(listeners[place]) for place in range(everyone)})
+    # Near where the fit on all will end. The other way round, folds would see what they leave out.
+    near = np.mean([end.point for end in folds.values()], axis=0)
+    whole = problem.solve({everyone: near})
+    ends = [*folds.values(), *whole.values()]
+    collapsed = [problem.shape.collapse(end.point) for end in ends]
     return Affinities(
         salience=saliences,
-        weights=np.stack([a for a, _ in collapsed]),
-        bias=np.stack([b for _, b in collapsed]),
-        passes=np.array(passes),
-        loss=losses,
+        weights=np.stack([weights for weights, _ in collapsed]),
+        bias=np.stack([bias for _, bias in collapsed]),
+        passes=np.array([end.passes for end in ends]),
+        loss=np.array([end.loss for end in ends]),
     )
+
+
+@dataclass(frozen=True)
+class _End:
+    """Where a fit ended: its parameters, mean log loss, and how many passes it took."""
+
+    point: Floats
+    loss: float
+    passes: int
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What some fits have in common.
+
+    Parameters
+    ----------
+    packed, regression, shape
+        The listeners, how to fit, and what the parameters are.
+    saliences
+        (fits, n_artists).
+    rows
+        (fits,) listeners.
+    """
+
+    packed: Listeners
+    regression: Regression
+    shape: _Shape
+    saliences: Floats
+    rows: npt.NDArray[np.float64]
+
+    def solve(self, starts: dict[int, Floats]) -> dict[int, _End]:
+        """Minimise fits, by place, from where each is to start; they share each pass."""
+        fits = {
+            place: minimise(
+                start,
+                iterations=self.regression.iterations,
+                tolerance=self.regression.tolerance,
+            )
+            for place, start in starts.items()
+        }
+        points = {place: next(each) for place, each in fits.items()}
+        ends: dict[int, _End] = {}
+        passes = 0
+        while points:
+            active = list(points)
+            losses, bias_gradients, gradients = self._at(points)
+            passes += 1
+            for i, place in enumerate(active):
+                scale = np.float32(self.regression.strength)
+                gradients[i] *= (scale * self.saliences[place])[:, None]
+                value, slope = self.shape.objective(
+                    points[place], float(scale * losses[i]), gradients[i], scale * bias_gradients[i]
+                )
+                share = np.float32(1 / self.rows[place])  # the objective of one listener
+                slope *= share
+                try:
+                    points[place] = fits[place].send((float(share * value), slope))
+                except StopIteration as done:
+                    ends[place] = _End(done.value, losses[i] / self.rows[place], passes)
+                    del points[place]
+        return {place: ends[place] for place in starts}
+
+    def _at(self, points: dict[int, Floats]) -> tuple[npt.NDArray[np.float64], Floats, Floats]:
+        shape = (len(points), self.packed.artists, self.regression.countries)
+        weights = np.empty(shape, dtype=np.float32)
+        bias = np.empty((len(points), self.regression.countries), dtype=np.float32)
+        for i, (place, point) in enumerate(points.items()):
+            rows, bias[i] = self.shape.collapse(point)
+            np.multiply(rows, self.saliences[place][:, None], out=weights[i])
+        return _evaluate(
+            self.packed,
+            (weights, bias, self.saliences[list(points)]),
+            [place if place < self.regression.folds else -1 for place in points],
+        )
 
 
 def salience(
@@ -207,53 +253,68 @@ def salience(
 
 @dataclass(frozen=True)
 class _Shape:
-    """The parameters of one fit as one flat vector: W, U, W', U', b."""
+    """The parameters of one fit as one flat vector: the rows of W, those of W' and b.
+
+    What a region's countries share needs no parameters of its own. With R telling each country's
+    region and p the penalty of shared weights, ½·(|W|² + p·|U|²) is, where W + U·Rᵀ is given, at
+    least ½·|(W + U·Rᵀ)·S⁻¹|² with S = (I + R·Rᵀ/p)^½. So W stands for the sum times S⁻¹, and
+
+        A = (W + V·W')·S.
+    """
 
     vectors: Floats
-    region_of: Floats
+    sharing: Floats
 
-    @property
-    def _shapes(self) -> list[tuple[int, ...]]:
-        (artists, dimensions), (countries, regions) = self.vectors.shape, self.region_of.shape
-        return [
-            (artists, countries),
-            (artists, regions),
-            (dimensions, countries),
-            (dimensions, regions),
-            (countries,),
-        ]
-
-    def _split(self, point: Floats) -> list[Floats]:
-        sizes = [int(np.prod(shape)) for shape in self._shapes]
-        parts = np.split(point, np.cumsum(sizes)[:-1])
-        return [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+    @classmethod
+    def of(cls, vectors: Floats, region_of: Floats) -> _Shape:
+        """Return the shape for artists' vectors and what `Regression.region_of` returns."""
+        lengths = np.linalg.norm(vectors, axis=0)
+        values, axes = np.linalg.eigh(
+            np.eye(len(region_of)) + region_of @ region_of.T / SHARED_PENALTY
+        )
+        return cls(
+            (VECTOR_SCALE * vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32),
+            ((axes * np.sqrt(values)) @ axes.T).astype(np.float32),
+        )
 
     def start(self, listeners: npt.NDArray[np.float64]) -> Floats:
         """Return the point that knows only how frequent countries are."""
-        point = np.zeros(sum(int(np.prod(shape)) for shape in self._shapes), dtype=np.float32)
-        point[-len(listeners) :] = np.log((listeners + 0.5) / (listeners + 0.5).sum())
-        return point
+        point = np.zeros((sum(self.vectors.shape) + 1, len(listeners)), dtype=np.float32)
+        point[-1] = np.log((listeners + 0.5) / (listeners + 0.5).sum())
+        return point.ravel()
 
     def collapse(self, point: Floats) -> tuple[Floats, Floats]:
         """Return the rows A and the bias."""
-        own, shared, own_vector, shared_vector, bias = self._split(point)
-        spread = own_vector + shared_vector @ self.region_of.T
-        return own + shared @ self.region_of.T + self.vectors @ spread, bias
+        own, by_vector, bias = self._split(point)
+        return (own + self.vectors @ by_vector) @ self.sharing, bias
 
-    def gradient(self, rows: Floats, bias: Floats) -> Floats:
-        """Return the gradient of all parameters from that of the rows A and the bias."""
-        by_vector = self.vectors.T @ rows
-        parts = (rows, rows @ self.region_of, by_vector, by_vector @ self.region_of, bias)
-        return np.concatenate([part.ravel() for part in parts]).astype(np.float32)
+    def objective(
+        self, point: Floats, loss: float, rows: Floats, bias: Floats
+    ) -> tuple[float, Floats]:
+        """Return a loss with its penalty, and the gradient by all parameters.
 
-    def penalised(self, point: Floats) -> Floats:
-        """Return the gradient of the penalty; it is 0 for the bias."""
-        slope = point.copy()
-        _, shared, _, shared_vector, bias = self._split(slope)
-        shared *= SHARED_PENALTY
-        shared_vector *= SHARED_PENALTY
-        bias[:] = 0
-        return slope
+        Parameters
+        ----------
+        point
+            The parameters.
+        loss
+            The loss there.
+        rows, bias
+            Its gradient by the rows A and by the bias.
+        """
+        penalised = point[: -len(bias)]
+        gradient = np.empty_like(point)
+        own, by_vector, last = self._split(gradient)
+        np.matmul(rows, self.sharing, out=own)
+        np.matmul(self.vectors.T, own, out=by_vector)
+        last[:] = bias
+        gradient[: -len(bias)] += penalised
+        return loss + 0.5 * float(np.dot(penalised, penalised)), gradient
+
+    def _split(self, point: Floats) -> tuple[Floats, Floats, Floats]:
+        table = point.reshape(-1, len(self.sharing))
+        artists = len(self.vectors)
+        return table[:artists], table[artists:-1], table[-1]
 
 
 def _count(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.blas import saxpy
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -51,7 +52,7 @@ def minimise(
         slope = _dot(gradient, direction)
         length = 1.0 if steps else 1 / max(float(np.abs(gradient).sum()), 1e-12)
         for _ in range(BACKTRACKS):
-            candidate = point + np.float32(length) * direction
+            candidate = saxpy(direction, point.copy(), a=length)
             candidate_value, candidate_gradient = yield candidate
             if candidate_value <= value + SUFFICIENT * length * slope:
                 break
@@ -74,14 +75,14 @@ def _direction(gradient: Vector, steps: deque[tuple[Vector, Vector, float]]) -> 
     direction = -gradient
     shares = []
     for step, change, curvature in reversed(steps):
-        share = np.float32(_dot(step, direction) / curvature)
-        direction -= share * change
+        share = _dot(step, direction) / curvature
+        direction = saxpy(change, direction, a=-share)
         shares.append(share)
     if steps:
         _, change, curvature = steps[-1]
         direction *= np.float32(curvature / max(_dot(change, change), 1e-30))
     for (step, change, curvature), share in zip(steps, reversed(shares), strict=True):
-        direction += (share - np.float32(_dot(change, direction) / curvature)) * step
+        direction = saxpy(step, direction, a=share - _dot(change, direction) / curvature)
     return direction
 
 

@@ -272,7 +272,7 @@ def learn(
     report = {
         "share_of_listeners": share,
         "artists": int((affinities.salience[-1] > 0).sum()),
-        "passes": int(affinities.passes),
+        "passes": affinities.passes.tolist(),
         "log_loss_on_own_listeners": [round(float(loss), 4) for loss in affinities.loss],
     }
     LOG.info("regression: %s", report)
