@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from glue_jobs.arrow import group_bounds, whole_groups
-from glue_jobs.cleaning import _clean_listeners
+from glue_jobs.cleaning import _choose_names, _clean_listeners, _name_artists
 
 ROWS = [  # user_id, rank, artist_name, playcount; sorted as the job sorts them
     ("a", 1.0, "Björk", 10.0),
@@ -59,3 +59,39 @@ def test_bounds_of_runs() -> None:
     assert group_bounds(pa.array(["a", "a", "b", "a"])).tolist() == [0, 2, 3, 4]
     assert group_bounds(pa.array(["a"])).tolist() == [0, 1]
     assert group_bounds(pa.array([], pa.string())).tolist() == [0]
+
+
+SPELLINGS = [  # artist_name, mbid, plays
+    ("Björk", "m1", 5),
+    ("Bj√∂rk", "m2", 4),  # mended to the name above
+    ("BJÖRK", "m2", 3),
+    ("bjork", None, 50),  # another artist
+    ("AIR", "", 2),
+    ("Air", None, 2),
+    ("  ", "m3", 9),
+    ("muse", "m4", 1),
+    ("muse", "m5", 1),
+]
+
+
+@pytest.mark.parametrize("size", [1, 4, len(SPELLINGS)])
+def test_an_artist_has_the_most_played_name_and_mbid_and_among_equals_the_last(size: int) -> None:
+    names, mbids, counts = map(list, zip(*SPELLINGS, strict=True))
+    table = pa.table(
+        {"artist_name": names, "mbid": pa.array(mbids, pa.string()), "plays": pa.array(counts)}
+    )
+    named = list(_name_artists(table.to_batches(max_chunksize=size)))
+    chosen = pa.Table.from_batches(_choose_names(named)).sort_by("artist_key").to_pylist()
+    assert [tuple(row.values()) for row in chosen] == [
+        ("air", "Air", None),
+        ("bjork", "bjork", None),
+        ("björk", "Björk", "m2"),
+        ("muse", "muse", "m5"),
+    ]
+
+
+def test_artists_without_any_mbid_have_none() -> None:
+    table = pa.table({"artist_name": ["Air"], "mbid": pa.nulls(1, pa.string()), "plays": [3]})
+    rows = pa.Table.from_batches(_choose_names(_name_artists(table.to_batches()))).to_pylist()
+    assert rows == [{"artist_key": "air", "artist_name": "Air", "mbid": None}]
+    assert list(_choose_names([])) == []
