@@ -28,7 +28,10 @@ def refusal(headers: Headers, *, now: datetime) -> Response | None:
     stamp = headers.get("X-Amz-Date")
     if signed is None or stamp is None:
         return None
-    said = datetime.strptime(stamp, FORM).replace(tzinfo=UTC)
+    try:
+        said = datetime.strptime(stamp, FORM).replace(tzinfo=UTC)
+    except ValueError:
+        return _xml(f"<Error>{_code('IncompleteSignature', f'{stamp}: no date as {FORM}')}</Error>")
     if abs(now - said) <= TOLERANCE:
         return None
     if signed["service"] == "s3":

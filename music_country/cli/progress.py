@@ -98,7 +98,8 @@ class Journey:
 
     def leave_out(self, name: str) -> None:
         """Do without a step that is not needed."""
-        self._steps.remove(name)
+        if name in self._steps:
+            self._steps.remove(name)
 
     @contextmanager
     def hidden(self) -> Iterator[None]:

@@ -82,6 +82,11 @@ class Target:
             raise ResourceError("with --profile also name the environment, such as --env dev")
         return connect_aws(self.profile, environment=self.environment, region=self.region)
 
+    @property
+    def is_up(self) -> bool:
+        """Whether nothing has to come up before it is reached."""
+        return self.is_aws or self.emulator().endpoint() is not None
+
     @contextmanager
     def reached(self, journey: Journey) -> Iterator[Connection]:
         """Have a connection for a block.
@@ -94,7 +99,7 @@ class Target:
         ResourceError
             There is nothing yet that the emulator could bring up.
         """
-        if self.is_aws or self.emulator().endpoint() is not None:
+        if self.is_up:
             journey.leave_out(REACH)
             yield self.connect()
             return

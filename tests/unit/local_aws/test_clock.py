@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import botocore.auth
 import pytest
 from botocore.compat import get_current_datetime
 from botocore.exceptions import ClientError
+from werkzeug.datastructures import Headers
 
+from local_aws.clock import refusal
 from music_country.connection import connect_local
 from music_country.errors import ResourceError
 from music_country.raw_folder import check_folder, upload_batch
@@ -51,6 +53,19 @@ def test_a_request_of_a_wrong_clock_is_refused(
     assert refused.value.response["Error"]["Code"] == code
     skew(minutes // 2)
     assert call()["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_a_request_whose_date_is_none_is_refused() -> None:
+    headers = Headers(
+        {
+            "Authorization": "AWS4-HMAC-SHA256 Credential=A/20261125/eu-west-1/s3/aws4_request",
+            "X-Amz-Date": "yesterday",
+        }
+    )
+    answer = refusal(headers, now=datetime.now(UTC))
+    assert answer is not None
+    assert answer.status_code == 403
+    assert "yesterday: no date" in answer.get_data(as_text=True)
 
 
 @pytest.mark.parametrize("minutes", [-20, 20])
