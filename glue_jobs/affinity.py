@@ -1,8 +1,7 @@
 """Artists' affinities to countries: multinomial logistic regression on TF-IDF, over Spark.
 
 A listener's row is x = w·s / (Σ (w·s)²)^`NORM_POWER`, w being listening weights and s the artists'
-salience: IDF times a power of how far the artist's listeners' countries are from everybody's
-(Kullback-Leibler divergence). The regression sees [x, `VECTOR_SCALE`·x·V] with V the artists'
+`glue_jobs.salience`. The regression sees [x, `VECTOR_SCALE`·x·V] with V the artists'
 vectors, and has, beside the weights of each country, weights that a region's countries share.
 That collapses to one row per artist,
 
@@ -22,7 +21,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from glue_jobs.lbfgs import minimise
-from glue_jobs.svd import idf
+from glue_jobs.salience import of_fits
 from music_country.listeners import NORM_POWER
 
 if TYPE_CHECKING:
@@ -35,10 +34,7 @@ Fits = tuple[Floats, Floats, Floats]
 """Salience-weighted rows, bias and salience of some fits."""
 
 VECTOR_SCALE = 2.0
-SALIENCE_PRIOR = 20.0  # listeners that an artist has in advance, from countries as they are
-SALIENCE_POWER = 0.6
 SHARED_PENALTY = 1.7  # of the weights that a region's countries share, against a country's own
-MEAN_SALIENCE = 4.5  # root mean square over plays, so that the penalty means the same everywhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,14 +112,11 @@ def fit(packed: Listeners, vectors: Floats, regression: Regression) -> Affinitie
     regression
         How.
     """
-    heard, listeners = _count(packed, regression)
-    heard = np.concatenate([heard.sum(axis=0) - heard, heard.sum(axis=0)[None]])
-    listeners = np.concatenate([listeners.sum(axis=0) - listeners, listeners.sum(axis=0)[None]])
-    saliences = np.stack(
-        [
-            salience(h, n, least=regression.min_listeners)
-            for h, n in zip(heard, listeners, strict=True)
-        ]
+    saliences, listeners = of_fits(
+        packed,
+        folds=regression.folds,
+        countries=regression.countries,
+        least=regression.min_listeners,
     )
     problem = _Problem(
         packed,
@@ -223,34 +216,6 @@ class _Problem:
         )
 
 
-def salience(
-    heard: npt.NDArray[np.float64], listeners: npt.NDArray[np.float64], *, least: int
-) -> Floats:
-    """Return how much each artist tells, (n_artists,).
-
-    Parameters
-    ----------
-    heard
-        (n_artists, n_countries) listeners of each artist by country.
-    listeners
-        (n_countries,) all listeners by country.
-    least
-        Artists with fewer listeners get 0.
-    """
-    share = listeners / listeners.sum()
-    frequency = heard.sum(axis=1)
-    seen = (heard + SALIENCE_PRIOR * share) / (frequency + SALIENCE_PRIOR)[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        divergence = np.where(seen > 0, seen * np.log(seen / share), 0).sum(axis=1)
-    weight = idf(frequency.astype(np.int64), int(listeners.sum())) * (
-        np.maximum(divergence, 0) ** SALIENCE_POWER
-    )
-    weight[frequency < least] = 0
-    mean = np.sqrt((frequency * np.square(weight)).sum() / max(frequency.sum(), 1))
-    scaled: Floats = (weight * (MEAN_SALIENCE / mean if mean > 0 else 0)).astype(np.float32)
-    return scaled
-
-
 @dataclass(frozen=True)
 class _Shape:
     """The parameters of one fit as one flat vector: the rows of W, those of W' and b.
@@ -315,29 +280,6 @@ class _Shape:
         table = point.reshape(-1, len(self.sharing))
         artists = len(self.vectors)
         return table[:artists], table[artists:-1], table[-1]
-
-
-def _count(
-    packed: Listeners, regression: Regression
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Count listeners by fold, artist and country, and by fold and country."""
-    folds, artists, countries = regression.folds, packed.artists, regression.countries
-
-    def contribution(rows: Iterator[PackedListeners], _: None) -> Floats:
-        total = np.zeros((folds, artists + 1, countries), dtype=np.float32)
-        for listeners in rows:
-            labels = listeners.labels.astype(np.int64)
-            owner = np.repeat(np.arange(len(labels)), np.diff(listeners.plays.indptr))
-            place = listeners.plays.indices.astype(np.int64) * countries + labels[owner]
-            for fold in range(folds):
-                inside = listeners.folds == fold
-                counts = np.bincount(place[inside[owner]], minlength=artists * countries)
-                total[fold, :-1] += counts.reshape(artists, countries)
-                total[fold, -1] += np.bincount(labels[inside], minlength=countries)
-        return total
-
-    both = packed.sum(contribution, (folds, artists + 1, countries), None).astype(np.float64)
-    return both[:, :-1], both[:, -1]
 
 
 def _evaluate(

@@ -6,8 +6,9 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from glue_jobs import affinity
-from glue_jobs.affinity import Regression, fit, salience
+from glue_jobs.affinity import Regression, fit
 from glue_jobs.packing import LocalListeners, PackedListeners
+from glue_jobs.salience import salience
 from glue_jobs.svd import artist_vectors, idf
 
 REGIONS = np.array([0, 0, 1, 1])
