@@ -79,7 +79,7 @@ class TrainingStates(Construct):
     def _build_definition(self) -> sfn.IChainable:
         list_running = self._build_list_running()
         read_features = self._build_read_features()
-        read_champion = self._build_read_champion()
+        read_champion = self._build_read_champion("ReadChampion", "$.champion")
         find_champion = self._build_find_champion()
         train = self._build_train_all()
         assemble = self._build_assemble()
@@ -87,6 +87,7 @@ class TrainingStates(Construct):
         register = self._build_register()
         record = self._build_record_decision()
         publish = self._build_publish()
+        read_again = self._build_read_champion("ReadChampionAgain", "$.champion_now")
         promote = self._build_promote()
         failure = self._build_failure()
         for state in (
@@ -100,14 +101,25 @@ class TrainingStates(Construct):
             register,
             record,
             publish,
+            read_again,
             promote,
         ):
             state.add_catch(failure, errors=["States.ALL"], result_path="$.error")
+        is_still = (
+            sfn.Choice(self, "IsChampionStill")
+            .when(
+                sfn.Condition.string_equals_json_path(
+                    "$.champion_now.version", "$.champion.version"
+                ),
+                promote.next(self._build_done("Published", published=True)),
+            )
+            .otherwise(self._build_champion_has_changed().next(failure))
+        )
         decide = (
             sfn.Choice(self, "Decide")
             .when(
                 sfn.Condition.string_equals("$.evaluation.decision", "Approved"),
-                publish.next(promote).next(self._build_done("Published", published=True)),
+                publish.next(read_again).next(is_still),
             )
             .otherwise(self._build_done("Refused", published=False))
         )
@@ -210,16 +222,16 @@ class TrainingStates(Construct):
             },
         )
 
-    def _build_read_champion(self) -> tasks.CallAwsService:
+    def _build_read_champion(self, name: str, path: str) -> tasks.CallAwsService:
         return service_call(
             self,
-            "ReadChampion",
+            name,
             service="ssm",
             action="getParameter",
             parameters={"Name": self._stack.names.champion_parameter},
             iam_resources=[self._stack.champion_arn],
             result_selector={"version.$": "$.Parameter.Value"},
-            result_path="$.champion",
+            result_path=path,
         )
 
     def _build_find_champion(self) -> tasks.CallAwsService:
@@ -252,6 +264,23 @@ class TrainingStates(Construct):
                 "Cause.$": (
                     "States.Format('the champion is {}, whose archive is gone: name another with "
                     "`music-country models rollback`, then start again', $.champion.version)"
+                ),
+            },
+            result_path="$.error",
+        )
+
+    def _build_champion_has_changed(self) -> sfn.Pass:
+        """Leave alone what somebody chose by hand while the execution ran."""
+        return sfn.Pass(
+            self,
+            "ChampionHasChanged",
+            parameters={
+                "Error": "ChampionHasChanged",
+                "Cause.$": (
+                    "States.Format('the champion was changed to {} meanwhile, so {} is published "
+                    "but not the champion: see `music-country models compare {}`, then name it "
+                    "with `music-country models promote {}`', $.champion_now.version, "
+                    "$.evaluation.version, $.evaluation.version, $.evaluation.version)"
                 ),
             },
             result_path="$.error",

@@ -127,6 +127,25 @@ def test_of_two_executions_the_second_waits_and_is_judged_by_what_the_first_left
         assert set(aws.keys(f"endpoint/{version}/")) == aws.archives(features)
 
 
+def test_a_champion_named_by_hand_while_a_run_goes_on_stays(aws: Deployment) -> None:
+    named, features = aws.features("jr_named"), aws.features("jr_meanwhile")
+    assert_a_rerun_heals(aws, named)
+    version = aws.version(features)
+    with aws.held(features):
+        execution = aws.start(features)
+        aws.wait_for_jobs(execution)
+        left, champion = registry.rollback(aws.connection)
+    run = aws.ended(execution)
+
+    assert left == aws.version(named)
+    assert run.state == runs.FAILED
+    assert f"the champion was changed to {champion} meanwhile" in run.reason
+    assert f"models promote {version}" in run.reason
+    assert aws.champion() == champion
+    assert aws.packages(version) == ["Approved"]
+    assert registry.promote(aws.connection, version) == champion
+
+
 def test_a_champion_that_is_gone_ends_a_run_before_it_trains(aws: Deployment) -> None:
     features, champion = aws.features("jr_gone"), aws.champion()
     aws.name_champion("0123456789ab")
