@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -19,7 +20,9 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+import numpy as np  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "sagemaker")]
@@ -32,7 +35,7 @@ from music_country.layout import Block, FeatureLayout  # noqa: E402
 from music_country.regions import Region, RegionTable  # noqa: E402
 
 SIZES = (20_000, 80_000, 320_000)
-FEW = (2, 5)
+FEW = (2, 12)
 """Rounds that are trained: their difference gives the time of one, the rest is loading."""
 ROUNDS = 100
 REPEATS = {20_000: 3, 80_000: 3}
