@@ -75,6 +75,11 @@ class Parameters:
     iterations: int = 60
     max_regression_listeners: int = 100_000
 
+    def __post_init__(self) -> None:
+        """Refuse a single fold: whoever leaves it out has nobody to learn from."""
+        if self.folds < 2:
+            raise DataError(f"--folds is {self.folds}, but must be 2 or more")
+
     @classmethod
     def of(cls, arguments: Arguments) -> Parameters:
         """Read the parameters from the job's arguments."""

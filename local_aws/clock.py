@@ -23,18 +23,23 @@ CREDENTIAL = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/(?P<service>[^/]+)/aws4_r
 
 
 def refusal(headers: Headers, *, now: datetime) -> Response | None:
-    """Return the answer to a request whose clock is too far from `now`, None to any other one."""
+    """Return the answer to a request dated too far from `now` or not at all, None to any other."""
     signed = CREDENTIAL.search(headers.get("Authorization", ""))
     stamp = headers.get("X-Amz-Date")
     if signed is None or stamp is None:
         return None
+    is_s3 = signed["service"] == "s3"
     try:
         said = datetime.strptime(stamp, FORM).replace(tzinfo=UTC)
     except ValueError:
-        return _xml(f"<Error>{_code('IncompleteSignature', f'{stamp}: no date as {FORM}')}</Error>")
+        if is_s3:
+            text = "AWS authentication requires a valid Date or x-amz-date header"
+            return _xml(f"<Error>{_code('AccessDenied', text)}</Error>")
+        text = f"Date must be in ISO-8601 'basic format'. Got '{stamp}'."
+        return _of_service(headers, "IncompleteSignature", "IncompleteSignatureException", text)
     if abs(now - said) <= TOLERANCE:
         return None
-    if signed["service"] == "s3":
+    if is_s3:
         text = "The difference between the request time and the current time is too large."
         return _xml(f"<Error>{_code('RequestTimeTooSkewed', text)}</Error>")
     late = said < now
@@ -43,10 +48,15 @@ def refusal(headers: Headers, *, now: datetime) -> Response | None:
     )  # fmt: skip
     limit = now - TOLERANCE if late else now + TOLERANCE
     text = relation.format(stamp, limit.strftime(FORM))
+    return _of_service(headers, "SignatureDoesNotMatch", "InvalidSignatureException", text)
+
+
+def _of_service(headers: Headers, code: str, json_code: str, text: str) -> Response:
+    """Return an error as a service other than S3 says it, in JSON to who asks in JSON."""
     if "X-Amz-Target" in headers:
-        body = json.dumps({"__type": "InvalidSignatureException", "message": text})
+        body = json.dumps({"__type": json_code, "message": text})
         return Response(body, status=400, content_type="application/x-amz-json-1.1")
-    error = f"<Error><Type>Sender</Type>{_code('SignatureDoesNotMatch', text)}</Error>"
+    error = f"<Error><Type>Sender</Type>{_code(code, text)}</Error>"
     return _xml(f"<ErrorResponse>{error}</ErrorResponse>")
 
 

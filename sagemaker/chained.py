@@ -140,7 +140,8 @@ class ChainScores:
         chain = Chain.of(region, dict(zip(region.classes, countries, strict=True)), prior)
 
         def answers(spec: ModelSpec, scores: FloatArray) -> FloatArray:
-            return log_probabilities(spec, scores, scores)
+            # What it reads of features is in the scores already: of them it takes the shape alone.
+            return log_probabilities(spec, features=scores, raw_scores=scores)
 
         return (
             chain,

@@ -256,34 +256,26 @@ class TrainingStates(Construct):
         )
 
     def _build_champion_is_gone(self) -> sfn.Pass:
-        return sfn.Pass(
-            self,
+        return self._build_refusal(
             "ChampionIsGone",
-            parameters={
-                "Error": "ChampionIsGone",
-                "Cause.$": (
-                    "States.Format('the champion is {}, whose archive is gone: name another with "
-                    "`music-country models rollback`, then start again', $.champion.version)"
-                ),
-            },
-            result_path="$.error",
+            "States.Format('the champion is {}, whose archive is gone: name another with "
+            "`music-country models rollback`, then start again', $.champion.version)",
         )
 
     def _build_champion_has_changed(self) -> sfn.Pass:
         """Leave alone what somebody chose by hand while the execution ran."""
-        return sfn.Pass(
-            self,
+        return self._build_refusal(
             "ChampionHasChanged",
-            parameters={
-                "Error": "ChampionHasChanged",
-                "Cause.$": (
-                    "States.Format('the champion was changed to {} meanwhile, so {} is published "
-                    "but not the champion: see `music-country models compare {}`, then name it "
-                    "with `music-country models promote {}`', $.champion_now.version, "
-                    "$.evaluation.version, $.evaluation.version, $.evaluation.version)"
-                ),
-            },
-            result_path="$.error",
+            "States.Format('the champion was changed to {} meanwhile, so {} is published but not "
+            "the champion: see `music-country models compare {}`, then name it with "
+            "`music-country models promote {}`', $.champion_now.version, $.evaluation.version, "
+            "$.evaluation.version, $.evaluation.version)",
+        )
+
+    def _build_refusal(self, name: str, cause: str) -> sfn.Pass:
+        """Write an error of our own where a caught one would stand."""
+        return sfn.Pass(
+            self, name, parameters={"Error": name, "Cause.$": cause}, result_path="$.error"
         )
 
     def _build_train_all(self) -> sfn.Parallel:

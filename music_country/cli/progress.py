@@ -46,7 +46,8 @@ class Journey:
     """
 
     def __init__(self, steps: Sequence[str]) -> None:
-        self._steps = list(steps)
+        self._all = tuple(steps)
+        self._left_out: set[str] = set()
         self._console = err()
         self._live: Live | None = None
         self._begun = time.monotonic()
@@ -56,6 +57,10 @@ class Journey:
         self._run: runs.Run | None = None
         self._said: dict[str, str] = {}
         self._last_line = self._begun
+
+    @property
+    def _steps(self) -> list[str]:
+        return [name for name in self._all if name not in self._left_out]
 
     @property
     def seconds(self) -> float:
@@ -80,6 +85,7 @@ class Journey:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Announce a step, and how long it took when it is done."""
+        self._left_out.discard(name)
         number = self._steps.index(name)
         following = self._steps[number + 1] if number + 1 < len(self._steps) else None
         self._current, self._current_begun = name, time.monotonic()
@@ -97,9 +103,8 @@ class Journey:
         self._current = None
 
     def leave_out(self, name: str) -> None:
-        """Do without a step that is not needed."""
-        if name in self._steps:
-            self._steps.remove(name)
+        """Do without a step that is not needed, unless it is taken after all."""
+        self._left_out.add(name)
 
     @contextmanager
     def hidden(self) -> Iterator[None]:

@@ -145,6 +145,11 @@ def test_a_champion_named_by_hand_while_a_run_goes_on_stays(aws: Deployment) -> 
     assert aws.packages(version) == ["Approved"]
     assert registry.promote(aws.connection, version) == champion
 
+    again = aws.run(features)
+    assert again.state == runs.SUCCEEDED, again.reason
+    assert again.output["previous_champion"] == aws.champion() == version
+    assert set(aws.keys(f"endpoint/{version}/")) == aws.archives(features)
+
 
 def test_a_champion_that_is_gone_ends_a_run_before_it_trains(aws: Deployment) -> None:
     features, champion = aws.features("jr_gone"), aws.champion()

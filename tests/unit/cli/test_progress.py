@@ -121,3 +121,17 @@ def test_a_step_that_is_not_needed_is_not_counted(screen: io.StringIO) -> None:
         with journey.step("ask"):
             pass
     assert screen.getvalue().splitlines()[0] == "  0:00  [1/1] ask"
+
+
+def test_a_step_that_was_left_out_can_still_be_taken(screen: io.StringIO) -> None:
+    with Journey(["check", "reach", "ask"]).shown() as journey:
+        journey.leave_out("reach")
+        for name in ("check", "reach", "ask"):
+            with journey.step(name):
+                pass
+    announced = screen.getvalue().splitlines()[::2]
+    assert announced == [
+        "  0:00  [1/2] check (next: ask)",
+        "  0:00  [2/3] reach (next: ask)",
+        "  0:00  [3/3] ask",
+    ]

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import botocore.auth
 import pytest
 from botocore.compat import get_current_datetime
 from botocore.exceptions import ClientError
-from werkzeug.datastructures import Headers
 
-from local_aws.clock import refusal
 from music_country.connection import connect_local
 from music_country.errors import ResourceError
 from music_country.raw_folder import check_folder, upload_batch
@@ -55,17 +53,23 @@ def test_a_request_of_a_wrong_clock_is_refused(
     assert call()["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
-def test_a_request_whose_date_is_none_is_refused() -> None:
-    headers = Headers(
-        {
-            "Authorization": "AWS4-HMAC-SHA256 Credential=A/20261125/eu-west-1/s3/aws4_request",
-            "X-Amz-Date": "yesterday",
-        }
+@pytest.mark.parametrize(
+    ("service", "code"),
+    [
+        ("s3", "AccessDenied"),
+        ("ssm", "IncompleteSignatureException"),
+        ("sts", "IncompleteSignature"),
+    ],
+)
+def test_a_request_whose_date_is_none_is_refused(emulator: Any, service: str, code: str) -> None:
+    client = emulator.client(service)
+    client.meta.events.register(
+        f"before-send.{service}",
+        lambda request, **_: request.headers.__setitem__("X-Amz-Date", "yesterday"),
     )
-    answer = refusal(headers, now=datetime.now(UTC))
-    assert answer is not None
-    assert answer.status_code == 403
-    assert "yesterday: no date" in answer.get_data(as_text=True)
+    with pytest.raises(ClientError) as refused:
+        getattr(client, CALLS[service][0])()
+    assert refused.value.response["Error"]["Code"] == code
 
 
 @pytest.mark.parametrize("minutes", [-20, 20])
