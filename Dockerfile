@@ -17,16 +17,16 @@ LABEL com.amazonaws.sagemaker.capabilities.multi-models=true \
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --user-group --no-create-home music-country
+    && useradd --system --user-group --no-create-home listening
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin
-ENV PYTHONPATH=/opt/music-country
+ENV PYTHONPATH=/opt/listening
 ENV PYTHONUNBUFFERED=1
 ENV PYTHONDONTWRITEBYTECODE=1
 ENV SAGEMAKER_PROGRAM=entry.py
 COPY --from=environment /opt/venv /opt/venv
 COPY infra/image/serve /usr/local/bin/serve
-COPY music_country /opt/music-country/music_country
-COPY inference /opt/music-country/inference
+COPY listening /opt/listening/listening
+COPY inference /opt/listening/inference
 COPY sagemaker /opt/ml/code
 WORKDIR /opt/ml
 EXPOSE 8080

@@ -1,7 +1,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url
-SOURCES := app.py bootstrap.py music_country infra glue_jobs sagemaker inference local_aws tests benchmarks examples
+SOURCES := app.py bootstrap.py listening ops infra glue_jobs sagemaker inference local_aws tests benchmarks examples
 PARALLEL := --numprocesses auto --dist loadscope
 DATA ?=
 
@@ -15,7 +15,7 @@ setup:  ## install what the locks say (Python 3.11 is all that must be there)
 	@$(PYTHON) bootstrap.py
 
 run: setup  ## deploy to the emulator, run Glue and training, ask the endpoint; DATA=<folder> for your own listeners
-	@$(BIN)/music-country run $(if $(DATA),--data "$(DATA)")
+	@$(BIN)/listening run $(if $(DATA),--data "$(DATA)")
 
 test: unit process spark integration  ## all tests
 
@@ -72,5 +72,5 @@ bench: setup  ## all benchmarks (hours) and one page of them, into build/bench
 	if [ -n "$$failed" ]; then echo "these failed and are not on the page:$$failed"; exit 1; fi
 
 clean:  ## remove what runs left behind; environments stay
-	@if [ -x $(BIN)/music-country ]; then $(BIN)/music-country down; fi
+	@if [ -x $(BIN)/listening ]; then $(BIN)/listening down; fi
 	@rm -rf .state cdk.out build .pytest_cache .mypy_cache .ruff_cache .hypothesis

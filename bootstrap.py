@@ -73,7 +73,8 @@ def locked_version(package: str) -> str:
 def set_up_environment(folder: Path, locks: tuple[str, ...]) -> None:
     """Make one virtual environment hold exactly what its locks say."""
     stamp = folder / ".lock-digest"
-    digest = up_to_date(stamp, locks)
+    package = ("pyproject.toml",) if folder == MAIN else ()
+    digest = up_to_date(stamp, (*locks, *package))
     if digest is None:
         return
     say(f"{folder.relative_to(ROOT)}: installing {' and '.join(locks)}")

@@ -20,15 +20,15 @@ from pyspark.ml.feature import Word2Vec
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import functions as F
 
-from glue_jobs import embeddings, svd
 from glue_jobs.arrow import read_listeners
-from glue_jobs.cleaning import artist_names, clean
-from glue_jobs.features import Featuriser, listener_frame
+from glue_jobs.country import embeddings, svd
+from glue_jobs.country.cleaning import artist_names, clean
+from glue_jobs.country.featuriser import Featuriser, listener_frame
 from glue_jobs.job import job_session
 from glue_jobs.raw import read_raw
 from glue_jobs.storage import Storage
-from music_country.artist_table import ArtistFeatures
-from music_country.layout import Block, FeatureLayout
+from listening.country.artist_table import ArtistFeatures
+from listening.country.layout import Block, FeatureLayout
 
 if TYPE_CHECKING:
     from collections.abc import Callable

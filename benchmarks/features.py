@@ -31,9 +31,9 @@ import pyarrow.dataset as ds  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
-from music_country.countries import country_code  # noqa: E402
-from music_country.sample import write_sample  # noqa: E402
-from music_country.splits import split_of  # noqa: E402
+from listening.countries import country_code  # noqa: E402
+from listening.country.splits import split_of  # noqa: E402
+from ops.sample import write_sample  # noqa: E402
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inference.inference import model_fn, transform_fn
-from music_country.errors import RequestError
+from listening.errors import RequestError
 
 _models: dict[str, Any] = {}
 

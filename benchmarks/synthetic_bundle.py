@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import lightgbm
 import numpy as np
 
-from music_country.artist_table import ArtistTable
-from music_country.bundle import About, TrainedModel, write_hierarchy, write_single
-from music_country.layout import Block, FeatureLayout
-from music_country.listeners import ListenerBatch, RawListener, listener_features
-from music_country.model_spec import ModelSpec
-from music_country.names import artist_key
-from music_country.regions import Region, RegionTable, default_regions
+from listening.country.artist_table import ArtistTable
+from listening.country.bundle import About, TrainedModel, write_hierarchy, write_single
+from listening.country.layout import Block, FeatureLayout
+from listening.country.listeners import ListenerBatch, RawListener, listener_features
+from listening.country.model_spec import ModelSpec
+from listening.country.regions import Region, RegionTable, default_regions
+from listening.names import artist_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,12 +27,11 @@ import numpy as np  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "sagemaker")]
 
-from features import Listeners  # noqa: E402
-from fitting import Machine, Task, country_task, fit, flat_task, region_task  # noqa: E402
-from recipe import recipe_for  # noqa: E402
-
-from music_country.layout import Block, FeatureLayout  # noqa: E402
-from music_country.regions import Region, RegionTable  # noqa: E402
+from country.features import Listeners  # noqa: E402
+from country.fitting import Machine, Task, country_task, fit, flat_task, region_task  # noqa: E402
+from country.recipe import recipe_for  # noqa: E402
+from listening.country.layout import Block, FeatureLayout  # noqa: E402
+from listening.country.regions import Region, RegionTable  # noqa: E402
 
 SIZES = (20_000, 80_000, 320_000)
 FEW = (2, 12)

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from music_country.answer_profile import MEASURES, Profile, answer_profile
+from listening.answer_profile import MEASURES, Profile, answer_profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

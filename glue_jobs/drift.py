@@ -29,20 +29,20 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from glue_jobs.captures import capture_folders, recent_profile
+from glue_jobs.country.scoring import champion
 from glue_jobs.job import LOG, Arguments, job_session, versions
-from glue_jobs.scoring import champion
 from glue_jobs.shift import breaches, shifts
 from glue_jobs.storage import Storage
-from music_country.answer_profile import MEASURES, listeners_of
-from music_country.errors import ResourceError
-from music_country.resources import DRIFT, LATEST, MANIFEST, NAMESPACE
+from listening.answer_profile import MEASURES, listeners_of
+from listening.errors import ResourceError
+from listening.resources import DRIFT, LATEST, MANIFEST, NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pyspark.sql import DataFrame
 
-    from music_country.answer_profile import Profile
+    from listening.answer_profile import Profile
 
 ROWS_PER_BATCH = 10_000
 MOST_SHIFT = 0.2

@@ -18,7 +18,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from music_country.errors import DataError, MusicCountryError
+from listening.errors import DataError, ListeningError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,13 +30,10 @@ RUN_ARGUMENTS = ("WORKFLOW_NAME", "WORKFLOW_RUN_ID")
 
 SPARK_ERRORS = (PySparkException, Py4JJavaError)
 
-REFUSAL = re.compile(r"music_country\.errors\.\w+: (.+)")
+REFUSAL = re.compile(r"listening\.errors\.\w+: (.+)")
 """What an error of ours, raised on a worker, looks like in Spark's message."""
 
-PACKAGES = ("glue_jobs", "music_country")
-NOT_SHIPPED = ("__pycache__", "cli")
-"""Folders of a package that no Glue job gets."""
-
+PACKAGES = ("glue_jobs", "listening")
 LOG = logging.getLogger("glue_jobs")
 
 
@@ -139,7 +136,7 @@ def job_session(name: str, *, rows_per_batch: int) -> Iterator[SparkSession]:
         spark.stop()
         if refused:
             raise DataError(refused[1]) from None
-        raise MusicCountryError(f"{name}: Spark failed ({why}); see the job's log") from None
+        raise ListeningError(f"{name}: Spark failed ({why}); see the job's log") from None
     except BaseException:
         spark.stop()
         raise
@@ -171,7 +168,7 @@ def _sources(folder: Any, path: str) -> Iterator[tuple[str, bytes]]:
     for entry in sorted(folder.iterdir(), key=lambda entry: str(entry.name)):
         name = f"{path}/{entry.name}"
         if entry.is_dir():
-            if entry.name not in NOT_SHIPPED:
+            if entry.name != "__pycache__":
                 yield from _sources(entry, name)
         else:
             yield name, entry.read_bytes()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from music_country.errors import DataError
+from listening.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

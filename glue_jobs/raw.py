@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from glue_jobs.job import SPARK_ERRORS, first_cause
-from music_country.errors import DataError
-from music_country.raw_formats import (
+from listening.errors import DataError
+from listening.log.raw_formats import (
     PLAYS_COLUMNS,
     PLAYS_OPTIONAL,
     USERS_COLUMNS,
@@ -19,7 +19,7 @@ from music_country.raw_formats import (
     file_format,
     recognise,
 )
-from music_country.resources import RAW, READY
+from listening.resources import RAW, READY
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

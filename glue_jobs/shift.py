@@ -23,7 +23,7 @@ def shifts(reference: Mapping[str, Counts], recent: Mapping[str, Counts]) -> dic
     Parameters
     ----------
     reference, recent
-        Profiles of at least one listener each, see `music_country.answer_profile`.
+        Profiles of at least one listener each, see `listening.answer_profile`.
     """
     return {
         measure: countries_apart(reference[measure], recent[measure])

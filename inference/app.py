@@ -22,12 +22,12 @@ import orjson
 
 from inference.inference import transform_fn
 from inference.log import log
-from music_country.errors import RequestError
+from listening.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from inference.answers import Answerer
+    from inference.country.answers import Answerer
     from inference.settings import Settings
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -1,7 +1,7 @@
 """The inference script: loads an archive, and answers requests with it.
 
 `model_fn` and `transform_fn` are what SageMaker's own containers call (``SAGEMAKER_PROGRAM`` =
-``inference.inference``, with the folders ``inference`` and ``music_country`` beside each other in
+``inference.inference``, with the folders ``inference`` and ``listening`` beside each other in
 ``/opt/ml/model/code``); the server in this folder calls the same two.
 """
 
@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference.answers import load_answerer
-from inference.inputs import parse
-from inference.outputs import negotiate, write
+from inference.country.answers import load_answerer
+from inference.country.inputs import parse
+from inference.country.outputs import negotiate, write
 
 if TYPE_CHECKING:
-    from inference.answers import Answerer
+    from inference.country.answers import Answerer
 
 
 def model_fn(model_dir: str | Path) -> Answerer:
@@ -39,7 +39,7 @@ def transform_fn(
     model
         What `model_fn` returned.
     body, content_type, accept
-        The request; see `inference.inputs.parse` and `inference.outputs.negotiate`.
+        The request; see `inference.country.inputs.parse` and `inference.country.outputs.negotiate`.
 
     Returns
     -------

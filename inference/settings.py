@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from music_country.errors import MusicCountryError
+from listening.errors import ListeningError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ _CGROUP_LIMITS = (
 _RESERVED_PER_WORKER = 150 * MEBIBYTE  # Python, its libraries and requests in flight
 
 
-class SettingsError(MusicCountryError):
+class SettingsError(ListeningError):
     """An environment variable of the server has a value that it cannot use."""
 
 
@@ -43,7 +43,7 @@ class Settings:
     max_body
         Bytes of a request. ``SAGEMAKER_MAX_PAYLOAD_IN_MB`` (25, SageMaker's own limit).
     memory_limit
-        Bytes that all models together may take. ``MUSIC_COUNTRY_MODEL_MEMORY_MB`` (80% of the
+        Bytes that all models together may take. ``LISTENING_MODEL_MEMORY_MB`` (80% of the
         container's memory, less what the workers need themselves).
     """
 
@@ -81,7 +81,7 @@ class Settings:
             model_folder=Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "model",
             max_body=number("SAGEMAKER_MAX_PAYLOAD_IN_MB", 25, 1) * MEBIBYTE,
             memory_limit=MEBIBYTE
-            * number("MUSIC_COUNTRY_MODEL_MEMORY_MB", default_memory // MEBIBYTE, 1),
+            * number("LISTENING_MODEL_MEMORY_MB", default_memory // MEBIBYTE, 1),
         )
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from inference.answers import load_answerer
 from inference.app import Application, LoadedModel
 from inference.control import Ask, Do, Done, Taken, Told
+from inference.country.answers import load_answerer
 from inference.log import log
-from music_country.errors import BundleError
+from listening.errors import BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

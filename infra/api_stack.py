@@ -15,7 +15,7 @@ from infra.base_stack import BaseStack
 from infra.constructs.page_hosting import PageHosting
 from infra.constructs.permissions import RUNS, allow
 from infra.constructs.python_function import RUNTIME, Handler, PythonFunction
-from music_country.resources import REPORTS
+from listening.resources import REPORTS
 
 if TYPE_CHECKING:
     from constructs import Construct

@@ -15,8 +15,8 @@ from infra.network_stack import NetworkStack
 from infra.serving_stack import ServingStack
 from infra.settings import Settings, load_settings
 from infra.training_stack import TrainingStack
-from music_country.errors import MusicCountryError
-from music_country.resources import COST_TAG
+from listening.errors import ListeningError
+from listening.resources import COST_TAG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def main() -> None:
         raise SystemExit("name the environment: -c env=local, dev, staging or prod")
     try:
         build(app, load_settings(environment))
-    except MusicCountryError as error:
+    except ListeningError as error:
         raise SystemExit(str(error)) from error
     app.synth()
 

@@ -10,7 +10,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 
-from music_country.resources import ResourceNames
+from listening.resources import ResourceNames
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -34,7 +34,7 @@ class BaseStack(cdk.Stack):
             scope,
             self.names.stack(concern),
             env=cdk.Environment(region=settings.region),
-            description=f"music-country, {settings.environment}: {concern}",
+            description=f"listening, {settings.environment}: {concern}",
             termination_protection=settings.termination_protection,
         )
 

@@ -13,7 +13,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 
 from infra.base_stack import BaseStack
 from infra.constructs.catalog import Catalog
-from music_country.resources import CAPTURES, CHECKPOINTS, SPARK_UI, TEMPORARY
+from listening.resources import CAPTURES, CHECKPOINTS, SPARK_UI, TEMPORARY
 
 if TYPE_CHECKING:
     from constructs import Construct

@@ -18,8 +18,8 @@ from infra.constructs.permissions import METRICS, RUNS, allow
 from infra.constructs.placed_objects import PlacedObjects
 from infra.constructs.workflow_start import WorkflowStart
 from infra.settings import Settings, SettingsError
-from music_country.answer_profile import MEASURES
-from music_country.resources import (
+from listening.answer_profile import MEASURES
+from listening.resources import (
     CAPTURES,
     DRIFT,
     EMBEDDINGS,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 WHEELS = ROOT / "build" / "wheels"
-PACKAGES_OF_THE_JOBS = ("music_country", "glue_jobs")
+PACKAGES_OF_THE_JOBS = ("listening", "glue_jobs")
 
 
 class FeaturesStack(BaseStack):
@@ -141,7 +141,7 @@ class FeaturesStack(BaseStack):
             "Embeddings",
             JobDefinition(
                 name=self.names.embeddings_job,
-                script=ROOT / "glue_jobs" / "embeddings.py",
+                script=ROOT / "glue_jobs" / "country" / "embeddings.py",
                 reads=[RAW],
                 writes=[EMBEDDINGS],
                 arguments=self._feature_arguments(),
@@ -153,7 +153,7 @@ class FeaturesStack(BaseStack):
             "Splits",
             JobDefinition(
                 name=self.names.splits_job,
-                script=ROOT / "glue_jobs" / "splits.py",
+                script=ROOT / "glue_jobs" / "country" / "features.py",
                 reads=[EMBEDDINGS],
                 writes=[FEATURES],
                 arguments=self._feature_arguments(),
@@ -168,7 +168,7 @@ class FeaturesStack(BaseStack):
             "Scoring",
             JobDefinition(
                 name=self.names.scoring_job,
-                script=ROOT / "glue_jobs" / "scoring.py",
+                script=ROOT / "glue_jobs" / "country" / "scoring.py",
                 reads=[RAW],
                 writes=[SCORES],
                 arguments={

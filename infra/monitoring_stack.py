@@ -14,8 +14,8 @@ from aws_cdk import aws_iam as iam
 from infra.base_stack import BaseStack
 from infra.constructs.permissions import allow, allow_key
 from infra.serving_stack import VARIANT
-from music_country.answer_profile import MEASURES
-from music_country.resources import COST_TAG, NAMESPACE
+from listening.answer_profile import MEASURES
+from listening.resources import COST_TAG, NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -240,7 +240,7 @@ class MonitoringStack(BaseStack):
 
     def _answers(self) -> list[cloudwatch.IMetric]:
         names = ("answers", "input_errors", "model_errors")
-        return _metrics(NAMESPACE, names, {"service": "music-country-api"}, {})
+        return _metrics(NAMESPACE, names, {"service": "listening-api"}, {})
 
     def _own(self, *names: str, **options: Any) -> list[cloudwatch.IMetric]:
         dimensions = {"environment": self.settings.environment}

@@ -67,7 +67,7 @@ class NetworkStack(BaseStack):
 
     def _build_flow_log(self) -> None:
         logs = self.log_group(
-            "FlowLogs", name=f"/music-country/{self.settings.environment}/flow", key=self._data.key
+            "FlowLogs", name=f"/listening/{self.settings.environment}/flow", key=self._data.key
         )
         role = iam.Role(
             self, "FlowRole", assumed_by=iam.ServicePrincipal("vpc-flow-logs.amazonaws.com")

@@ -19,10 +19,10 @@ from infra.constructs.container_image import ContainerImage
 from infra.constructs.permissions import allow
 from infra.constructs.placed_objects import PlacedObjects
 from infra.constructs.sagemaker_role import Access, Prefixes, SageMakerRole
-from music_country.bundle import pack, write_prior
-from music_country.countries import country_name
-from music_country.regions import default_regions
-from music_country.resources import CAPTURES, ENDPOINT, PRIOR_VERSION, target_model
+from listening.countries import country_name
+from listening.country.bundle import pack, write_prior
+from listening.country.regions import default_regions
+from listening.resources import CAPTURES, ENDPOINT, PRIOR_VERSION, target_model
 
 if TYPE_CHECKING:
     from constructs import Construct

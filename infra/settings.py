@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from music_country.errors import MusicCountryError
-from music_country.resources import ENVIRONMENT
+from listening.errors import ListeningError
+from listening.resources import ENVIRONMENT
 
 ENVIRONMENTS_FILE = Path(__file__).with_name("environments.toml")
 
@@ -28,7 +28,7 @@ RetentionDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545
 """What CloudWatch Logs accepts."""
 
 
-class SettingsError(MusicCountryError):
+class SettingsError(ListeningError):
     """A setting is missing, unknown or wrong: names the file, the environment and the field."""
 
 

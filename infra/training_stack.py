@@ -19,8 +19,8 @@ from infra.constructs.python_function import Handler, PythonFunction
 from infra.constructs.sagemaker_role import Access, Prefixes, SageMakerRole
 from infra.constructs.training_job import TrainingRuntime, longest_seconds
 from infra.constructs.training_states import TrainingParts, TrainingStates
-from music_country.regions import default_regions
-from music_country.resources import (
+from listening.country.regions import default_regions
+from listening.resources import (
     CHECKPOINTS,
     EMBEDDINGS,
     ENDPOINT,

@@ -7,30 +7,28 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration import fit_calibration
-from chained import ChainScores, chain_tasks
-from evaluation import Evaluation, Subject, evaluate, evaluation_json
-from features import FeaturesManifest, read_listeners, read_plays
-from fitting import Training, flat_task
+from country.calibration import fit_calibration
+from country.chained import ChainScores, chain_tasks
+from country.evaluation import Evaluation, Subject, evaluate, evaluation_json
+from country.features import FeaturesManifest, read_listeners, read_plays
+from country.fitting import Training, flat_task
+from country.held_out import HeldOut
+from country.model_card import model_card
+from country.report import report
+from country.single import TRAINING
 from gate import RULES, Decision, Rules, decide
-from held_out import HeldOut
-from model_card import model_card
-from report import report
-from single import TRAINING
-
-from music_country import artist_index, bundle
-from music_country.artist_table import read_artist_table
-from music_country.bundle import About, Hierarchy, Prior, SingleModel, TrainedModel
-from music_country.errors import BundleError, DataError, LayoutError
-from music_country.predictor import load_model
+from listening.country import artist_index, bundle
+from listening.country.artist_table import read_artist_table
+from listening.country.bundle import About, Hierarchy, Prior, SingleModel, TrainedModel
+from listening.country.predictor import load_model
+from listening.errors import BundleError, DataError, LayoutError
 
 if TYPE_CHECKING:
-    from features import Listeners
+    from country.features import Listeners
+    from country.recipe import Recipe
     from job import Job
-    from recipe import Recipe
-
-    from music_country.artist_table import ArtistTable
-    from music_country.model_spec import ModelSpec
+    from listening.country.artist_table import ArtistTable
+    from listening.country.model_spec import ModelSpec
 
 
 def assemble(job: Job) -> None:

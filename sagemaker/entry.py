@@ -25,10 +25,9 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import assembling
-import single
+from country import single
 from job import Job
-
-from music_country.errors import DataError, MusicCountryError
+from listening.errors import DataError, ListeningError
 
 TASKS = {
     "region": single.train_region,
@@ -43,7 +42,7 @@ def run(job: Job) -> None:
 
     Raises
     ------
-    MusicCountryError
+    ListeningError
         The job's hyperparameters or channels cannot be worked with.
     """
     task = job.hyperparameters.get("task")
@@ -56,7 +55,7 @@ def main() -> int:
     """Run as SageMaker does; return the exit code."""
     try:
         run(Job.from_environment())
-    except MusicCountryError as error:
+    except ListeningError as error:
         reason = " ".join(str(error).split())
     except Exception as error:  # noqa: BLE001 - the job's failure reason is all that a user sees
         traceback.print_exc()

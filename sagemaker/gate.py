@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from music_country.errors import DataError
-from music_country.metrics import LOWER_IS_BETTER
+from listening.errors import DataError
+from listening.metrics import LOWER_IS_BETTER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from music_country.metrics import Interval
+    from listening.metrics import Interval
 
 APPROVED, REJECTED = "Approved", "Rejected"
 

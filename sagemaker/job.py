@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from music_country.errors import DataError
+from listening.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -25,12 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chained import chain_tasks
-from features import FeaturesManifest, Listeners, read_listeners
-from fitting import Machine, Task, fit, flat_task
-from recipe import DEFAULTS, Level, recipe_for
-
-from music_country.errors import DataError, MusicCountryError
+from country.chained import chain_tasks
+from country.features import FeaturesManifest, Listeners, read_listeners
+from country.fitting import Machine, Task, fit, flat_task
+from country.recipe import DEFAULTS, Level, recipe_for
+from listening.errors import DataError, ListeningError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -287,7 +286,7 @@ def main(argv: list[str] | None = None) -> int:
             level: tune(data, level, seconds=arguments.minutes * 60 / len(LEVELS))
             for level in LEVELS
         }
-    except MusicCountryError as error:
+    except ListeningError as error:
         print(error, file=sys.stderr)
         return 1
     for level, best in found.items():

@@ -1,4 +1,4 @@
-// Artists by what is typed: walks the index that music_country/artist_index.py writes.
+// Artists by what is typed: walks the index that listening/artist_index.py writes.
 
 const WORD = /[\p{L}\p{N}_]/u;
 

@@ -7,7 +7,7 @@ const EVERY_COUNTRY = 1000; // more than there are: the map colours all that the
 const SHOWN = 10; // rows of a table before "show all"
 const PATIENCE = 70_000; // milliseconds; the endpoint itself gives up after 60 s
 const EXAMPLE = 8; // artists
-const KEPT = "music-country.listener";
+const KEPT = "listening.listener";
 const UNTRAINED = "prior"; // the champion before any training
 
 const $ = (id) => document.getElementById(id);

@@ -1,6 +1,6 @@
 // Signing in where the page is hosted: OpenID Connect, authorization code with PKCE.
 
-const KEPT = "music-country.sign-in";
+const KEPT = "listening.sign-in";
 
 export class SignIn {
   /** @param {{issuer: string, client_id: string, audience?: string}} config */

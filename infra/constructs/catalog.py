@@ -14,8 +14,8 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from music_country.resources import EMBEDDINGS, EVALUATIONS, FEATURES, RAW
-from music_country.splits import SPLITS
+from listening.country.splits import SPLITS
+from listening.resources import EMBEDDINGS, EVALUATIONS, FEATURES, RAW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,7 +138,7 @@ class Catalog(Construct):
             "Database",
             catalog_id=cdk.Aws.ACCOUNT_ID,
             database_input=glue.CfnDatabase.DatabaseInputProperty(
-                name=name, description="Plays, features and evaluations of music-country"
+                name=name, description="Plays, features and evaluations of listening"
             ),
         )
 

@@ -14,7 +14,7 @@ from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from infra.constructs.permissions import METRICS, RUNS, allow, allow_key
-from music_country.resources import PACKAGES, SPARK_UI, TEMPORARY
+from listening.resources import PACKAGES, SPARK_UI, TEMPORARY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.constructs.placed_objects import PlacedObjects
-from music_country import page_content
+from ops import page_content
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms

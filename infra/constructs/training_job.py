@@ -16,7 +16,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 
-from music_country.resources import CHECKPOINTS, TRAINING
+from listening.resources import CHECKPOINTS, TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

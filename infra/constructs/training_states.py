@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.constructs.permissions import RUNS
 from infra.constructs.service_call import list_running, service_call
 from infra.constructs.training_job import Channel, TrainingJob, TrainingRuntime, TrainingTask
-from music_country.resources import ENDPOINT, FEATURES, MANIFEST, REPORTS, TRAINING
+from listening.resources import ENDPOINT, FEATURES, MANIFEST, REPORTS, TRAINING
 
 if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
@@ -259,7 +259,7 @@ class TrainingStates(Construct):
         return self._build_refusal(
             "ChampionIsGone",
             "States.Format('the champion is {}, whose archive is gone: name another with "
-            "`music-country models rollback`, then start again', $.champion.version)",
+            "`listening models rollback`, then start again', $.champion.version)",
         )
 
     def _build_champion_has_changed(self) -> sfn.Pass:
@@ -267,8 +267,8 @@ class TrainingStates(Construct):
         return self._build_refusal(
             "ChampionHasChanged",
             "States.Format('the champion was changed to {} meanwhile, so {} is published but not "
-            "the champion: see `music-country models compare {}`, then name it with "
-            "`music-country models promote {}`', $.champion_now.version, $.evaluation.version, "
+            "the champion: see `listening models compare {}`, then name it with "
+            "`listening models promote {}`', $.champion_now.version, $.evaluation.version, "
             "$.evaluation.version, $.evaluation.version)",
         )
 

@@ -1,6 +1,6 @@
 """What only AWS can answer, asked of an environment that is deployed there.
 
-``MUSIC_COUNTRY_PROFILE=me MUSIC_COUNTRY_ENV=dev pytest -m aws tests/aws``; costs a short Glue run.
+``LISTENING_PROFILE=me LISTENING_ENV=dev pytest -m aws tests/aws``; costs a short Glue run.
 """
 
 from __future__ import annotations
@@ -9,19 +9,17 @@ import os
 
 import pytest
 
-from music_country import smoke
-from music_country.connection import Connection, connect_aws
+from ops import smoke
+from ops.connection import Connection, connect_aws
 
 pytestmark = pytest.mark.aws
 
 
 @pytest.fixture(scope="session")
 def connection() -> Connection:
-    missing = [n for n in ("MUSIC_COUNTRY_PROFILE", "MUSIC_COUNTRY_ENV") if n not in os.environ]
+    missing = [n for n in ("LISTENING_PROFILE", "LISTENING_ENV") if n not in os.environ]
     assert not missing, f"say where the environment is: {', '.join(missing)}"
-    return connect_aws(
-        os.environ["MUSIC_COUNTRY_PROFILE"], environment=os.environ["MUSIC_COUNTRY_ENV"]
-    )
+    return connect_aws(os.environ["LISTENING_PROFILE"], environment=os.environ["LISTENING_ENV"])
 
 
 @pytest.mark.timeout(smoke.RUN_SECONDS + 60)

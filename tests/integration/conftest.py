@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from music_country.cdk import project_root
-from music_country.cli.pipeline import STEPS, Outcome, walk
-from music_country.cli.progress import Journey
-from music_country.client import CountryClient
-from music_country.emulator import Emulator
-from music_country.raw_folder import check_folder
-from music_country.sample import write_sample
+from ops.cdk import project_root
+from ops.cli.pipeline import STEPS, Outcome, walk
+from ops.cli.progress import Journey
+from ops.country.client import CountryClient
+from ops.emulator import Emulator
+from ops.raw_folder import check_folder
+from ops.sample import write_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from music_country.connection import Connection
+    from ops.connection import Connection
 
 LISTENERS = 1_500
 
@@ -77,7 +77,7 @@ class Finished:
 
 
 @pytest.fixture
-def music_country() -> Callable[..., Finished]:
+def listening() -> Callable[..., Finished]:
     """Call the command line in a process of its own, on a PATH without Java and Node."""
 
     def call(*arguments: str, state: Path, **options: Any) -> Finished:
@@ -96,7 +96,7 @@ def music_country() -> Callable[..., Finished]:
 
 
 def command_line(*arguments: str, state: Path) -> list[str]:
-    return [sys.executable, "-m", "music_country.cli", *arguments, "--state", str(state)]
+    return [sys.executable, "-m", "ops.cli", *arguments, "--state", str(state)]
 
 
 def bare_environment() -> dict[str, str]:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from music_country.cdk import project_root
-from music_country.emulator import Emulator
+from ops.cdk import project_root
+from ops.emulator import Emulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from music_country.connection import Connection
+    from ops.connection import Connection
 
 pytestmark = pytest.mark.integration
 
@@ -44,7 +44,7 @@ from infra.settings import load_settings
 
 app = cdk.App()
 build(app, load_settings("local"))
-embeddings = app.node.find_child("music-country-local-features").node.find_child("Embeddings")
+embeddings = app.node.find_child("listening-local-features").node.find_child("Embeddings")
 embeddings.node.find_child("Job").add_property_override("DefaultArguments.{argument}", "{value}")
 app.synth()
 """
@@ -69,13 +69,13 @@ def deploy(emulator: Emulator, assembly: Path) -> set[str]:
         *("--app", str(assembly)),
     )
     log = emulator.deploy_log.read_text()
-    return {c for c in CONCERNS if f"music-country-local-{c} (no changes)" in log}
+    return {c for c in CONCERNS if f"listening-local-{c} (no changes)" in log}
 
 
 def test_a_second_deployment_changes_nothing(own: Emulator, deployed: Connection) -> None:
     stacks = deployed.cloudformation.describe_stacks()["Stacks"]
     names = {stack["StackName"]: stack["StackStatus"] for stack in stacks}
-    assert {names[f"music-country-local-{concern}"] for concern in CONCERNS} == {"CREATE_COMPLETE"}
+    assert {names[f"listening-local-{concern}"] for concern in CONCERNS} == {"CREATE_COMPLETE"}
     assert deploy(own, own.state / "cdk.out") == set(CONCERNS)
 
 
@@ -89,7 +89,7 @@ def test_the_function_of_the_api_answers(deployed: Connection) -> None:
         },
         "headers": {},
     }
-    function = "music-country-local-api"
+    function = "listening-local-api"
     answer = client(deployed, "lambda").invoke(
         FunctionName=function, Payload=json.dumps(request).encode()
     )
@@ -162,7 +162,7 @@ def remains(connection: Connection) -> dict[str, int]:
         "AWS::IAM::Role": [
             role
             for role in aws("iam").list_roles()["Roles"]
-            if role["RoleName"].startswith("music-country")
+            if role["RoleName"].startswith("listening")
         ],
         "AWS::KMS::Key": aws("kms").list_keys()["Keys"],
         "AWS::Lambda::Function": aws("lambda").list_functions()["Functions"],
@@ -175,12 +175,12 @@ def remains(connection: Connection) -> dict[str, int]:
         "AWS::S3::Bucket": [
             bucket
             for bucket in aws("s3").list_buckets()["Buckets"]
-            if bucket["Name"].startswith("music-country")
+            if bucket["Name"].startswith("listening")
         ],
         "AWS::SNS::Topic": aws("sns").list_topics()["Topics"],
-        "AWS::SSM::Parameter": aws("ssm").get_parameters_by_path(
-            Path="/music-country", Recursive=True
-        )["Parameters"],
+        "AWS::SSM::Parameter": aws("ssm").get_parameters_by_path(Path="/listening", Recursive=True)[
+            "Parameters"
+        ],
         "AWS::SageMaker::Endpoint": aws("sagemaker").list_endpoints()["Endpoints"],
         "AWS::SageMaker::EndpointConfig": aws("sagemaker").list_endpoint_configs()[
             "EndpointConfigs"

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from music_country import runs, store
-from music_country.client import Artist, CountryClient, Listener
-from music_country.errors import RequestError, ResourceError
-from music_country.resources import target_model
+from listening.errors import RequestError, ResourceError
+from listening.resources import target_model
+from ops import runs, store
+from ops.country.client import Artist, CountryClient, Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from conftest import Finished
 
-    from music_country.cli.pipeline import Outcome
-    from music_country.connection import Connection
-    from music_country.emulator import Emulator
+    from ops.cli.pipeline import Outcome
+    from ops.connection import Connection
+    from ops.emulator import Emulator
 
 pytestmark = pytest.mark.integration
 
@@ -132,10 +132,10 @@ def test_scores_of_the_job_are_the_answers_of_the_endpoint(
     trained: Outcome,
     sample: Path,
     tmp_path: Path,
-    music_country: Callable[..., Finished],
+    listening: Callable[..., Finished],
 ) -> None:
     out = tmp_path / "scores.parquet"
-    done = music_country("score", "--data", str(sample), "--out", str(out), state=emulator.state)
+    done = listening("score", "--data", str(sample), "--out", str(out), state=emulator.state)
     assert done.code == 0, done.err
     scores = {row["user_id"]: row for row in pq.read_table(out).to_pylist()}
     assert len(scores) > 0.99 * LISTENERS
@@ -152,14 +152,14 @@ def test_scores_of_the_job_are_the_answers_of_the_endpoint(
 def test_down_and_up_again_lose_nothing(
     emulator: Emulator,
     trained: Outcome,
-    music_country: Callable[..., Finished],
+    listening: Callable[..., Finished],
     processes_of: Callable[[Path], list[str]],
 ) -> None:
     assert emulator.down()
     assert processes_of(emulator.state) == []
 
     listener = json.dumps({"top_artists": [{"artist_name": _known_artist(trained)}]})
-    asked = music_country("invoke", "-", "--json", state=emulator.state, input=listener)
+    asked = listening("invoke", "-", "--json", state=emulator.state, input=listener)
     assert asked.code == 0, asked.err
     assert json.loads(asked.out)["bundle_version"] == trained.bundle_version
     assert processes_of(emulator.state) == []

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from music_country import runs, store
-from music_country.cdk import project_root
-from music_country.client import CountryClient
-from music_country.emulator import Emulator
-from music_country.resources import PRIOR_VERSION
-from music_country.sample import write_sample
+from listening.resources import PRIOR_VERSION
+from ops import runs, store
+from ops.cdk import project_root
+from ops.country.client import CountryClient
+from ops.emulator import Emulator
+from ops.sample import write_sample
 
 if TYPE_CHECKING:
     import subprocess
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.integration
 
 def test_a_failing_glue_job_reaches_the_user_and_publishes_nothing(
     tmp_path: Path,
-    music_country: Callable[..., Finished],
+    listening: Callable[..., Finished],
     processes_of: Callable[[Path], list[str]],
 ) -> None:
     data, state = tmp_path / "data", tmp_path / "state"
@@ -42,7 +42,7 @@ def test_a_failing_glue_job_reaches_the_user_and_publishes_nothing(
         data / "users.parquet",
     )
 
-    done = music_country("run", "--data", str(data), state=state)
+    done = listening("run", "--data", str(data), state=state)
 
     assert done.code == 1
     last = done.err.strip().splitlines()[-1]
@@ -94,12 +94,12 @@ def test_a_killed_run_leaves_nothing_running(
 
 
 def test_a_damaged_file_ends_the_run_before_it_begins(
-    tmp_path: Path, music_country: Callable[..., Finished], sample: Path
+    tmp_path: Path, listening: Callable[..., Finished], sample: Path
 ) -> None:
     data = tmp_path / "data"
     shutil.copytree(sample, data)
     (data / "users.parquet").write_bytes(b"truncated")
-    done = music_country("run", "--data", str(data), state=tmp_path / "state")
+    done = listening("run", "--data", str(data), state=tmp_path / "state")
     assert done.code == 1
     assert "users.parquet cannot be read" in done.err
     assert not (tmp_path / "state").exists()

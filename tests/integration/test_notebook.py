@@ -10,9 +10,9 @@ import pytest
 from nbclient import NotebookClient
 
 if TYPE_CHECKING:
-    from music_country.cli.pipeline import Outcome
-    from music_country.connection import Connection
-    from music_country.emulator import Emulator
+    from ops.cli.pipeline import Outcome
+    from ops.connection import Connection
+    from ops.emulator import Emulator
 
 NOTEBOOK = Path(__file__).parents[2] / "examples" / "one_model.ipynb"
 
@@ -21,7 +21,7 @@ NOTEBOOK = Path(__file__).parents[2] / "examples" / "one_model.ipynb"
 def test_the_notebook_trains_a_model_and_asks_the_champion(
     emulator: Emulator, connection: Connection, trained: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MUSIC_COUNTRY_STATE", str(emulator.state))
+    monkeypatch.setenv("LISTENING_STATE", str(emulator.state))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "commit it without outputs"
     folder = {"metadata": {"path": str(NOTEBOOK.parent)}}

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from music_country import store
-from music_country.cdk import project_root
-from music_country.cli.pipeline import STEPS, walk
-from music_country.cli.progress import Journey
-from music_country.raw_folder import check_folder
+from ops import store
+from ops.cdk import project_root
+from ops.cli.pipeline import STEPS, walk
+from ops.cli.progress import Journey
+from ops.raw_folder import check_folder
 
 if TYPE_CHECKING:
-    from music_country.client import CountryClient
-    from music_country.connection import Connection
-    from music_country.emulator import Emulator
+    from ops.connection import Connection
+    from ops.country.client import CountryClient
+    from ops.emulator import Emulator
 
 pytestmark = [pytest.mark.integration, pytest.mark.real_data]
 
 
 def real_listeners() -> Path:
-    named = os.environ.get("MUSIC_COUNTRY_DATA")
+    named = os.environ.get("LISTENING_DATA")
     data = Path(named) if named else project_root().parent / "shared" / "data"
     folder = data / "lastfm_listeners"
     if not folder.is_dir():
-        pytest.skip(f"no real listeners in {folder}; set MUSIC_COUNTRY_DATA to their folder")
+        pytest.skip(f"no real listeners in {folder}; set LISTENING_DATA to their folder")
     return folder
 
 

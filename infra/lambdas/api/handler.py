@@ -44,9 +44,9 @@ REQUEST = {
 }
 """What tells a question from something else; the endpoint looks at every field."""
 
-logger = Logger(service="music-country-api")
-tracer = Tracer(service="music-country-api")
-metrics = Metrics(namespace="MusicCountry", service="music-country-api")
+logger = Logger(service="listening-api")
+tracer = Tracer(service="listening-api")
+metrics = Metrics(namespace="Listening", service="listening-api")
 app = APIGatewayHttpResolver()
 
 

@@ -19,7 +19,7 @@ import boto3
 CONTENT_TYPES = {".html": "text/html; charset=utf-8", ".json": "application/json"}
 MAX_DESCRIPTION = 1024
 """Characters of a model package's approval description."""
-NAMESPACE = "MusicCountry"
+NAMESPACE = "Listening"
 
 
 class EvaluationError(Exception):

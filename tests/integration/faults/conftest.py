@@ -33,17 +33,17 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
 from local_aws import glue, training
 from local_aws.runtime import ACCOUNT, CREDENTIALS, REGION, Settings
 from local_aws.server import LocalServer
-from music_country import runs, store
-from music_country.cdk import project_root
-from music_country.client import CountryClient
-from music_country.emulator import Emulator
+from ops import runs, store
+from ops.cdk import project_root
+from ops.country.client import CountryClient
+from ops.emulator import Emulator
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from music_country.connection import Connection
+    from ops.connection import Connection
 
 GLUE_JOB = """
 import json, pathlib, shutil, sys, time

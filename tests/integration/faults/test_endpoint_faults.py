@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from music_country import registry
-from music_country.client import Artist, CountryClient, Listener
-from music_country.errors import MusicCountryError
-from music_country.resources import PRIOR_VERSION
+from listening.errors import ListeningError
+from listening.resources import PRIOR_VERSION
+from ops import registry
+from ops.country.client import Artist, CountryClient, Listener
 
 if TYPE_CHECKING:
     from .conftest import Deployment
@@ -52,7 +52,7 @@ def test_a_truncated_archive_is_named_and_a_rollback_answers(answering: Deployme
     aws.connection.s3.put_object(Bucket=bucket, Key=key, Body=archive[: len(archive) // 2])
     assert registry.promote(aws.connection, BUNDLE) == PRIOR_VERSION
 
-    with pytest.raises(MusicCountryError, match=f"{BUNDLE}/hierarchy.tar.gz") as told:
+    with pytest.raises(ListeningError, match=f"{BUNDLE}/hierarchy.tar.gz") as told:
         ask(aws)
     assert "archive" in str(told.value)
     assert aws.champion() == BUNDLE
@@ -69,7 +69,7 @@ def test_a_truncated_archive_is_named_and_a_rollback_answers(answering: Deployme
 
 def test_a_champion_that_is_gone_is_named_and_a_rollback_answers(answering: Deployment) -> None:
     answering.name_champion("ba9876543210")
-    with pytest.raises(MusicCountryError, match=r"ba9876543210.*models list"):
+    with pytest.raises(ListeningError, match=r"ba9876543210.*models list"):
         ask(answering)
     assert registry.rollback(answering.connection) == ("ba9876543210", PRIOR_VERSION)
     assert ask(answering) == PRIOR_VERSION
@@ -90,7 +90,7 @@ def test_a_full_disk_is_named_and_the_next_request_after_it_is_answered(
     registry.promote(answering.connection, version)
     with monkeypatch.context() as patch:
         patch.setattr(tarfile.TarFile, "extract", full)
-        with pytest.raises(MusicCountryError, match="no space is left to unpack"):
+        with pytest.raises(ListeningError, match="no space is left to unpack"):
             ask(answering)
     assert ask(answering) == PRIOR_VERSION  # the version that the archive itself names
     registry.rollback(answering.connection)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from music_country import runs
+from ops import runs
 
 if TYPE_CHECKING:
     from .conftest import Deployment

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from music_country import registry, runs, store
-from music_country.regions import default_regions
+from listening.country.regions import default_regions
+from ops import registry, runs, store
 
 if TYPE_CHECKING:
     from .conftest import Deployment

@@ -23,8 +23,8 @@ import pytest
 from botocore import xform_name
 from typer.main import get_command
 
-from music_country.cli.app import app
-from music_country.sample import write_sample
+from ops.cli.app import app
+from ops.sample import write_sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.process
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
-CHEAP = ("export ", "music-country data check ", "python -m pytest tests/unit/music_country/")
+CHEAP = ("export ", "listening data check ", "python -m pytest tests/unit/listening/")
 """What commands that are run start with."""
 OF_THE_AWS_CLI = {("logs", "tail"): {"--since", "--follow"}, ("s3", "sync"): set()}
 """Commands of the AWS CLI that are in no service model, with the options that are used."""
@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder as a user's clone, with listeners in it."""
     place = tmp_path_factory.mktemp("clone")
     write_sample(place / "listeners", listeners=500, artists=1_000, artists_per_listener=10)
-    for entry in ("music_country", "tests", "pyproject.toml"):
+    for entry in ("listening", "tests", "pyproject.toml"):
         (place / entry).symlink_to(ROOT / entry)
     return place
 
@@ -89,7 +89,7 @@ def test_a_command_of_the_documentation(command: Command, folder: Path) -> None:
         return
     program, *arguments = shlex.split(command.text, comments=True)
     match program, arguments:
-        case "music-country", _:
+        case "listening", _:
             parse(get_command(app), arguments)
         case "make", _:
             subprocess.run(

@@ -28,8 +28,8 @@ def test_the_hooks_are_the_tools_of_the_lock() -> None:
 
 def test_the_package_ships_its_types_and_its_licence() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert "py.typed" in project["tool"]["setuptools"]["package-data"]["music_country"]
-    assert (ROOT / "music_country" / "py.typed").is_file()
+    assert "py.typed" in project["tool"]["setuptools"]["package-data"]["listening"]
+    assert (ROOT / "listening" / "py.typed").is_file()
     [licence] = project["project"]["license-files"]
     assert "MIT" in (ROOT / licence).read_text()
 

@@ -16,7 +16,7 @@ import pytest
 from glue_jobs.quality import Limits
 
 ROOT = Path(__file__).parents[3]
-SOURCES = ("bootstrap.py", "music_country", "glue_jobs", "sagemaker", "infra")
+SOURCES = ("bootstrap.py", "listening", "ops", "glue_jobs", "sagemaker", "infra")
 OUTSIDE = re.compile(r'(?:src|href|url)\s*[=(]\s*["\']?(https?:)?//(?!www\.w3\.org)[^"\')]+')
 
 

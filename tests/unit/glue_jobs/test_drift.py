@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from music_country.answer_profile import answer_profile, listeners_of
+from listening.answer_profile import answer_profile, listeners_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ class Job:
 
     def __init__(self, folder: Path, run_glue: RunGlue) -> None:
         self._folder, self._run = folder, run_glue
-        self._captures = folder / "captures/music-country-dev-endpoint/bundles"
+        self._captures = folder / "captures/listening-dev-endpoint/bundles"
 
     def reference(self, found: list[dict[str, Any]]) -> None:
         path = self._folder / "reports/abc/evaluation.json"

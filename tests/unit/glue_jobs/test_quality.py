@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from glue_jobs.quality import Limits, check_cleaning, check_features, label_shift
-from music_country.errors import DataError
+from listening.errors import DataError
 
 
 def cleaning(

@@ -19,12 +19,12 @@ from urllib.parse import quote
 import pytest
 
 from benchmarks.synthetic_bundle import SyntheticBundle
-from music_country.bundle import write_prior
+from listening.country.bundle import write_prior
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from music_country.listeners import RawListener
+    from listening.country.listeners import RawListener
 
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE = 60.0  # seconds

@@ -1,6 +1,6 @@
 """SageMaker's multi-model contract, asked of our server and, as the reference, of AWS's.
 
-Multi Model Server runs where ``MUSIC_COUNTRY_MMS_PYTHON`` names a Python that has
+Multi Model Server runs where ``LISTENING_MMS_PYTHON`` names a Python that has
 ``multi-model-server==1.1.11`` and the packages of ``requirements/image.txt``. Where it answers
 otherwise than SageMaker documents, the documentation decides, and the test says so.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.process
 
-OURS, MMS = "music-country", "multi-model-server"
+OURS, MMS = "listening", "multi-model-server"
 
 
 @pytest.fixture(

@@ -181,7 +181,7 @@ def test_a_request_in_flight_is_answered_after_its_model_is_unloaded(
 def test_a_model_beyond_the_memory_limit_is_507_until_one_is_unloaded(
     start: Any, archives: Path
 ) -> None:
-    server = ready(start(1, MUSIC_COUNTRY_MODEL_MEMORY_MB="1"))
+    server = ready(start(1, LISTENING_MODEL_MEMORY_MB="1"))
     size = sum(path.stat().st_size for path in (archives / "hierarchy" / "models").iterdir())
     fitting = 2**20 // (2 * size)
     for i in range(fitting):

@@ -23,7 +23,7 @@ def test_what_sagemaker_sets() -> None:
             "SAGEMAKER_BASE_DIR": "/srv",
             "SAGEMAKER_MODEL_SERVER_WORKERS": "3",
             "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6",
-            "MUSIC_COUNTRY_MODEL_MEMORY_MB": "5",
+            "LISTENING_MODEL_MEMORY_MB": "5",
         }
     )
     assert settings == Settings(

@@ -53,7 +53,7 @@ class Environment:
             case {"Fn::Sub": str(template)}:
                 return re.sub(r"\$\{(.*?)\}", lambda m: self._reference(m[1], concern), template)
             case {"Fn::ImportValue": export}:
-                source = str(export).split(":")[0].removeprefix(f"music-country-{self.name}-")
+                source = str(export).split(":")[0].removeprefix(f"listening-{self.name}-")
                 outputs = self.templates[source]["Outputs"].values()
                 (exported,) = [o for o in outputs if o["Export"]["Name"] == export]
                 return self.text(exported["Value"], source)
@@ -134,7 +134,7 @@ def synthesise(
         app = new_app(folder, **flags)
         build(app, settings, wheels=wheels)
         app.synth()
-        prefix = f"music-country-{name}-"
+        prefix = f"listening-{name}-"
         return Environment(
             name=name,
             region=settings.region,

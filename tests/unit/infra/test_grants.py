@@ -15,15 +15,15 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-DATA = "arn:aws:s3:::music-country-{env}-data-123456789012-{region}"
-MODELS = "arn:aws:s3:::music-country-{env}-models-123456789012-{region}"
+DATA = "arn:aws:s3:::listening-{env}-data-123456789012-{region}"
+MODELS = "arn:aws:s3:::listening-{env}-models-123456789012-{region}"
 ASSETS = "arn:aws:s3:::cdk-hnb659fds-assets-123456789012-{region}/"
 IMAGES = (
     "arn:aws:ecr:{region}:123456789012:repository/"
     "cdk-hnb659fds-container-assets-123456789012-{region}"
 )
 KEY = "arn:aws:kms:{region}:123456789012:key/Key961B73FD"
-CHAMPION = "arn:aws:ssm:{region}:123456789012:parameter/music-country/{env}/champion"
+CHAMPION = "arn:aws:ssm:{region}:123456789012:parameter/listening/{env}/champion"
 LOGS = "arn:aws:logs:{region}:123456789012:log-group:"
 
 
@@ -73,8 +73,8 @@ def glue_job(script: str, reads: list[str], writes: list[str]) -> list[Need]:
 def function(name: str) -> list[Need]:
     """Return what Lambda itself does for a function."""
     return [
-        Need("logs:CreateLogStream", LOGS + f"/aws/lambda/music-country-{{env}}-{name}:stream"),
-        Need("logs:PutLogEvents", LOGS + f"/aws/lambda/music-country-{{env}}-{name}:stream"),
+        Need("logs:CreateLogStream", LOGS + f"/aws/lambda/listening-{{env}}-{name}:stream"),
+        Need("logs:PutLogEvents", LOGS + f"/aws/lambda/listening-{{env}}-{name}:stream"),
         Need("xray:PutTraceSegments", "*"),
         Need("xray:PutTelemetryRecords", "*"),
     ]
@@ -167,7 +167,7 @@ STATE_MACHINE_LOGS = [
 STATE_MACHINE = [
     Need(
         "states:ListExecutions",
-        "arn:aws:states:{region}:123456789012:stateMachine:music-country-{env}-training",
+        "arn:aws:states:{region}:123456789012:stateMachine:listening-{env}-training",
     ),
     *listing(MODELS, "endpoint/version/hierarchy.tar.gz"),
     *objects("GetObject", DATA, "features/run/manifest.json"),
@@ -194,26 +194,26 @@ STATE_MACHINE = [
     ),
     Need(
         "lambda:InvokeFunction",
-        "arn:aws:lambda:{region}:123456789012:function:music-country-{env}-evaluation",
+        "arn:aws:lambda:{region}:123456789012:function:listening-{env}-evaluation",
     ),
     Need(
         "sagemaker:CreateModelPackage",
-        "arn:aws:sagemaker:{region}:123456789012:model-package-group/music-country-{env}-bundles",
+        "arn:aws:sagemaker:{region}:123456789012:model-package-group/listening-{env}-bundles",
     ),
     Need(
         "sagemaker:CreateModelPackage",
-        "arn:aws:sagemaker:{region}:123456789012:model-package/music-country-{env}-bundles/1",
+        "arn:aws:sagemaker:{region}:123456789012:model-package/listening-{env}-bundles/1",
     ),
     Need(
         "sagemaker:UpdateModelPackage",
-        "arn:aws:sagemaker:{region}:123456789012:model-package/music-country-{env}-bundles/1",
+        "arn:aws:sagemaker:{region}:123456789012:model-package/listening-{env}-bundles/1",
     ),
     *(Need(f"ecr:{action}", IMAGES) for action in ("BatchGetImage", "DescribeImages")),
     *objects("GetObject", MODELS, "training/run/job/output/model.tar.gz"),
     *objects("PutObject", MODELS, "endpoint/version/hierarchy.tar.gz"),
     *crypto(),
     Need("ssm:PutParameter", CHAMPION),
-    Need("sns:Publish", "arn:aws:sns:{region}:123456789012:music-country-{env}-notices"),
+    Need("sns:Publish", "arn:aws:sns:{region}:123456789012:listening-{env}-notices"),
     *STATE_MACHINE_LOGS,
 ]
 
@@ -237,12 +237,11 @@ def needs(*, in_vpc: bool, spot: bool, captures: bool) -> dict[str, list[Need]]:
         "features/WorkflowStartRole": [
             Need(
                 "glue:startWorkflowRun",
-                "arn:aws:glue:{region}:123456789012:workflow/music-country-{env}-features",
+                "arn:aws:glue:{region}:123456789012:workflow/listening-{env}-features",
             ),
             Need(
                 "states:ListExecutions",
-                "arn:aws:states:{region}:123456789012:stateMachine:"
-                "music-country-{env}-features-start",
+                "arn:aws:states:{region}:123456789012:stateMachine:listening-{env}-features-start",
             ),
             *crypto(),
             *STATE_MACHINE_LOGS,
@@ -278,27 +277,27 @@ def needs(*, in_vpc: bool, spot: bool, captures: bool) -> dict[str, list[Need]]:
             *crypto(),
         ],
         "serving/Role": [
-            *sagemaker("Endpoints/music-country-{env}-endpoint", in_vpc=in_vpc),
+            *sagemaker("Endpoints/listening-{env}-endpoint", in_vpc=in_vpc),
             *objects("GetObject", MODELS, "endpoint/version/hierarchy.tar.gz"),
             *listing(MODELS, "endpoint/"),
             *(objects("PutObject", MODELS, "captures/x") if captures else []),
             *(listing(MODELS, "captures/x") if captures else []),
             Need(
                 "cloudwatch:DescribeAlarms",
-                "arn:aws:cloudwatch:{region}:123456789012:alarm:music-country-{env}-endpoint-5xx",
+                "arn:aws:cloudwatch:{region}:123456789012:alarm:listening-{env}-endpoint-5xx",
             ),
         ],
         "api/ApiRole": [
             *function("api"),
             Need(
                 "sagemaker:InvokeEndpoint",
-                "arn:aws:sagemaker:{region}:123456789012:endpoint/music-country-{env}-endpoint",
+                "arn:aws:sagemaker:{region}:123456789012:endpoint/listening-{env}-endpoint",
             ),
             Need("ssm:GetParameter", CHAMPION),
         ],
     }
     table["monitoring/NoticeRole"] = [
-        Need("sns:Publish", "arn:aws:sns:{region}:123456789012:music-country-{env}-notices"),
+        Need("sns:Publish", "arn:aws:sns:{region}:123456789012:listening-{env}-notices"),
         *crypto(),
     ]
     if captures:
@@ -308,11 +307,11 @@ def needs(*, in_vpc: bool, spot: bool, captures: bool) -> dict[str, list[Need]]:
             *listing(MODELS, "captures/e/v/2026/"),
             *listing(MODELS, "reports/v/evaluation.json"),
             Need("ssm:GetParameter", CHAMPION),
-            Need("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "MusicCountry"}),
+            Need("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "Listening"}),
         ]
     if in_vpc:
         table["network/FlowRole"] = [
-            Need(f"logs:{action}", LOGS + "/music-country/{env}/flow:stream")
+            Need(f"logs:{action}", LOGS + "/listening/{env}/flow:stream")
             for action in ("CreateLogStream", "DescribeLogStreams", "PutLogEvents")
         ]
     return table
@@ -406,8 +405,8 @@ def test_a_role_may_do_what_its_step_needs_and_no_more(
     for need in wanted:
         assert any(grant.covers(need) for grant in granted), f"{role} lacks {need}"
     for grant in granted:
-        if grant.resource.endswith("function:music-country-prod-evaluation:*") or (
-            grant.resource.endswith("function:music-country-dev-evaluation:*")
+        if grant.resource.endswith("function:listening-prod-evaluation:*") or (
+            grant.resource.endswith("function:listening-dev-evaluation:*")
         ):
             continue  # versions of the function, which CDK adds
         others = [other for other in granted if other is not grant]

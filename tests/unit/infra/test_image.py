@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.settings import Settings
+from listening.country.bundle import pack, unpack, write_prior
+from listening.country.regions import default_regions
 from local_aws.image import Image
-from music_country.bundle import pack, unpack, write_prior
-from music_country.regions import default_regions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

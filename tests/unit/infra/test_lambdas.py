@@ -49,7 +49,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Any:
         "ENDPOINT": "endpoint",
         "CHAMPION_PARAMETER": "/champion",
         "POWERTOOLS_TRACE_DISABLED": "1",
-        "POWERTOOLS_METRICS_NAMESPACE": "MusicCountry",
+        "POWERTOOLS_METRICS_NAMESPACE": "Listening",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)

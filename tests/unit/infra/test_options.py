@@ -12,7 +12,7 @@ from infra.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-IMAGE = "210987654321.dkr.ecr.eu-west-1.amazonaws.com/team/music-country:1.2.3"
+IMAGE = "210987654321.dkr.ecr.eu-west-1.amazonaws.com/team/listening:1.2.3"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def custom(synthesise: Callable[..., Any]) -> Any:
 def test_an_existing_image_is_used_and_pulled(custom: Any) -> None:
     assert custom.one("AWS::SageMaker::Model")["PrimaryContainer"]["Image"] == IMAGE
     policies = json.dumps(list(custom.resources("AWS::IAM::Policy").values()))
-    assert ":ecr:eu-west-1:210987654321:repository/team/music-country" in policies
+    assert ":ecr:eu-west-1:210987654321:repository/team/listening" in policies
     assert not any("dockerImages" in f.read_text() and json.loads(f.read_text())["dockerImages"]
                    for f in custom.folder.glob("*.assets.json"))  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_otherwise_the_dockerfile_is_built_from_the_base_of_the_settings(dev: An
         "Dockerfile",
         "requirements",
         "infra",
-        "music_country",
+        "listening",
         "inference",
         "sagemaker",
     }
@@ -85,7 +85,7 @@ def test_mail_schedule_and_glue(custom: Any) -> None:
     subscription = custom.one("AWS::SNS::Subscription")
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "someone@example.org")
     rules = {r["Name"]: r for r in custom.resources("AWS::Events::Rule").values()}
-    assert rules["music-country-custom-schedule"]["ScheduleExpression"] == "rate(7 days)"
+    assert rules["listening-custom-schedule"]["ScheduleExpression"] == "rate(7 days)"
     for job in custom.resources("AWS::Glue::Job").values():
         assert (job["Timeout"], job["MaxRetries"]) == (30, 1)
 
@@ -145,7 +145,7 @@ def test_the_jobs_get_the_packages_and_no_command_line(local: Any) -> None:
         if folder.is_dir() and (folder / "glue_jobs").is_dir()
     ]
     (packages,) = folders
-    assert {path.name for path in packages.iterdir()} == {"music_country", "glue_jobs"}
+    assert {path.name for path in packages.iterdir()} == {"listening", "glue_jobs"}
     names = {path.name for path in packages.rglob("*")}
     assert {"resources.py", "regions.json", "splits.py"} <= names
     assert not {"cli", "__pycache__"} & names
@@ -155,7 +155,7 @@ def test_drift_is_looked_for_alarms_and_retrains(custom: Any, dev: Any) -> None:
     (drift,) = [
         job
         for job in custom.resources("AWS::Glue::Job").values()
-        if job["Name"] == "music-country-custom-drift"
+        if job["Name"] == "listening-custom-drift"
     ]
     arguments = drift["DefaultArguments"]
     assert arguments["--days"] == "3"
@@ -164,14 +164,14 @@ def test_drift_is_looked_for_alarms_and_retrains(custom: Any, dev: Any) -> None:
     (alarm,) = [
         alarm
         for alarm in custom.resources("AWS::CloudWatch::Alarm").values()
-        if alarm["AlarmName"] == "music-country-custom-drift-breach"
+        if alarm["AlarmName"] == "listening-custom-drift-breach"
     ]
-    assert (alarm["Namespace"], alarm["MetricName"]) == ("MusicCountry", "drift_breaches")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Listening", "drift_breaches")
     assert alarm["Dimensions"] == [{"Name": "environment", "Value": "custom"}]
     (rule,) = [
         rule
         for rule in custom.resources("AWS::Events::Rule").values()
-        if rule["Name"] == "music-country-custom-drifted"
+        if rule["Name"] == "listening-custom-drifted"
     ]
     assert rule["EventPattern"]["detail"] == {
         "alarmName": [alarm["AlarmName"]],

@@ -103,9 +103,9 @@ def test_the_api_reads_artists_and_nothing_else_of_a_report(hosted: Any) -> None
     policies = json.dumps(list(hosted.resources("AWS::IAM::Policy").values()))
     assert "reports/*/artist_index/*" in policies
     functions = hosted.resources("AWS::Lambda::Function").values()
-    (api,) = [f for f in functions if f.get("FunctionName") == "music-country-pages-api"]
+    (api,) = [f for f in functions if f.get("FunctionName") == "listening-pages-api"]
     bucket = hosted.text(api["Environment"]["Variables"]["MODELS_BUCKET"], "api")
-    assert bucket.startswith("music-country-pages-models-")
+    assert bucket.startswith("listening-pages-models-")
 
 
 def test_without_a_client_no_page_is_hosted(synthesise: Callable[..., Any], dev: Any) -> None:

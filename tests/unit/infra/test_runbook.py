@@ -27,7 +27,7 @@ def test_every_alarm_has_a_section_that_says_what_to_do(
 ) -> None:
     found = environment(name)
     alarms = {
-        found.text(alarm["AlarmName"], place.split("/")[0]).removeprefix(f"music-country-{name}-")
+        found.text(alarm["AlarmName"], place.split("/")[0]).removeprefix(f"listening-{name}-")
         for place, alarm in found.resources("AWS::CloudWatch::Alarm").items()
     }
     assert alarms >= {"training-failed", "endpoint-5xx"}
@@ -39,7 +39,7 @@ def test_every_alarm_has_a_section_that_says_what_to_do(
 
 def test_notices_that_are_no_alarms_have_a_section_too(prod: Environment) -> None:
     names = {
-        str(rule["Name"]).removeprefix("music-country-prod-")
+        str(rule["Name"]).removeprefix("listening-prod-")
         for rule in prod.resources("AWS::Events::Rule").values()
         if "notices" in str(rule["Targets"])
     }

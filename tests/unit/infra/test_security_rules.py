@@ -98,7 +98,7 @@ def test_training_takes_its_code_from_the_image(anywhere: Any) -> None:
 def test_names_of_models_and_configs_are_left_to_cloudformation(anywhere: Any) -> None:
     assert "ModelName" not in anywhere.one("AWS::SageMaker::Model")
     assert "EndpointConfigName" not in anywhere.one("AWS::SageMaker::EndpointConfig")
-    name = f"music-country-{anywhere.name}-endpoint"
+    name = f"listening-{anywhere.name}-endpoint"
     assert anywhere.one("AWS::SageMaker::Endpoint")["EndpointName"] == name
 
 
@@ -144,7 +144,7 @@ def test_the_endpoint_waits_for_the_prior(anywhere: Any) -> None:
 def test_updates_leave_the_champion_alone(environment: Callable[[str], Any]) -> None:
     for name in ALL:
         assert environment(name).one("AWS::SSM::Parameter") == {
-            "Name": f"/music-country/{name}/champion",
+            "Name": f"/listening/{name}/champion",
             "Type": "String",
             "Value": "prior",
             "Description": "Bundle version that the endpoint's callers name",
@@ -225,7 +225,7 @@ def test_triggers_stand_one_after_the_other(anywhere: Any) -> None:
 def test_the_workflow_starts_on_the_ready_object_and_the_schedule(prod: Any, dev: Any) -> None:
     def rules(environment: Any) -> dict[str, Any]:
         return {
-            rule["Name"].removeprefix(f"music-country-{environment.name}-"): rule
+            rule["Name"].removeprefix(f"listening-{environment.name}-"): rule
             for rule in environment.resources("AWS::Events::Rule").values()
         }
 
@@ -234,7 +234,7 @@ def test_the_workflow_starts_on_the_ready_object_and_the_schedule(prod: Any, dev
     pattern = rules(prod)["raw-ready"]["EventPattern"]["detail"]
     assert pattern["object"]["key"] == [{"wildcard": "raw/*/_READY"}]
     pattern = rules(prod)["features-ready"]["EventPattern"]["detail"]
-    assert pattern == {"jobName": ["music-country-prod-splits"], "state": ["SUCCEEDED"]}
+    assert pattern == {"jobName": ["listening-prod-splits"], "state": ["SUCCEEDED"]}
 
 
 # S3
@@ -391,7 +391,7 @@ def test_the_budget_tells_at_80_percent(anywhere: Any) -> None:
     assert notice["Notification"]["Threshold"] == 80
     assert budget["Budget"]["TimeUnit"] == "MONTHLY"
     assert budget["Budget"]["CostFilters"] == {
-        "TagKeyValue": [f"user:project$music-country-{anywhere.name}"]
+        "TagKeyValue": [f"user:project$listening-{anywhere.name}"]
     }
 
 

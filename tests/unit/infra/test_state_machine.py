@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra.settings import Settings, TrainingSettings
-from music_country.regions import default_regions
+from listening.country.regions import default_regions
 
 ROUNDS = math.ceil(len(default_regions().regions) / 4)
 """In which the countries train, four at a time by default."""

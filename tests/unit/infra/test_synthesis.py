@@ -79,7 +79,7 @@ def test_a_finding_of_the_checker_stops_the_synthesis(
 ) -> None:
     app = new_app(tmp_path)
     build(app, load_settings("local"), wheels=wheels)
-    stack = app.node.find_child("music-country-local-data")
+    stack = app.node.find_child("listening-local-data")
     s3.Bucket(stack, "Careless")
     with pytest.raises(RuntimeError, match="AwsSolutions-S1"):
         app.synth()

@@ -15,7 +15,7 @@ def definition(environment: Any) -> dict[str, Any]:
 
 def test_every_rule_starts_the_workflow_by_the_machine_that_waits(prod: Any) -> None:
     targets = {
-        rule["Name"].removeprefix("music-country-prod-"): prod.text(
+        rule["Name"].removeprefix("listening-prod-"): prod.text(
             rule["Targets"][0]["Arn"], "features"
         )
         for place, rule in prod.resources("AWS::Events::Rule").items()
@@ -29,7 +29,7 @@ def test_a_run_under_way_is_waited_for(prod: Any) -> None:
     states = definition(prod)["States"]
     start = states["StartRun"]
     assert start["Resource"].endswith("aws-sdk:glue:startWorkflowRun")
-    assert start["Parameters"] == {"Name": "music-country-prod-features"}
+    assert start["Parameters"] == {"Name": "listening-prod-features"}
     (catch,) = start["Catch"]
     assert catch["ErrorEquals"] == ["Glue.ConcurrentRunsExceededException"]
     assert catch["Next"] == "WaitForRun"

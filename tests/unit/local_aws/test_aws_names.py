@@ -25,14 +25,14 @@ def test_sagemaker_names_follow_the_service_model(shape: str, value: str, accept
 
 
 def test_glue_names_follow_the_service_model() -> None:
-    assert names.violation("glue", "NameString", "music-country-local-splits 🎵") is None
+    assert names.violation("glue", "NameString", "listening-local-splits 🎵") is None
     assert "less than or equal to 255" in str(names.violation("glue", "NameString", "a" * 256))
 
 
 @pytest.mark.parametrize(
     ("name", "accepted"),
     [
-        ("music-country-local-data-123456789012-us-east-1", True),
+        ("listening-local-data-123456789012-us-east-1", True),
         ("ab", False),
         ("Upper", False),
         ("under_score", False),

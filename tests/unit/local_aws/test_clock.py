@@ -8,10 +8,10 @@ import pytest
 from botocore.compat import get_current_datetime
 from botocore.exceptions import ClientError
 
-from music_country.connection import connect_local
-from music_country.errors import ResourceError
-from music_country.raw_folder import check_folder, upload_batch
-from music_country.sample import write_sample
+from listening.errors import ResourceError
+from ops.connection import connect_local
+from ops.raw_folder import check_folder, upload_batch
+from ops.sample import write_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -98,9 +98,9 @@ def test_a_glue_event_starts_the_state_machine_of_the_rule_that_it_matches(
 
 
 def test_put_events_reaches_state_machines_too(emulator: Any, machine: str) -> None:
-    rule(emulator, "own", machine, EventPattern=json.dumps({"source": ["music-country"]}))
+    rule(emulator, "own", machine, EventPattern=json.dumps({"source": ["listening"]}))
     detail = json.dumps({"jobRunId": "by hand"})
-    entry = {"Source": "music-country", "DetailType": "x", "Detail": detail}
+    entry = {"Source": "listening", "DetailType": "x", "Detail": detail}
     emulator.client("events").put_events(Entries=[entry])
     emulator.wait(lambda: executions(emulator, machine))
 

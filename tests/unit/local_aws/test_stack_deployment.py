@@ -226,7 +226,7 @@ def test_a_bucket_is_versioned_and_sends_events_when_the_template_says_so(emulat
 
 
 def test_a_key_may_have_tags(emulator: Any) -> None:
-    tags = [{"Key": "project", "Value": "music-country"}]
+    tags = [{"Key": "project", "Value": "listening"}]
     properties = {"KeyPolicy": {"Statement": []}, "Tags": tags}
     key = {"Type": "AWS::KMS::Key", "Properties": properties}
     assert emulator.deploy({"Key": key}) == "CREATE_COMPLETE"

@@ -15,15 +15,14 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "sagemaker"))
 
 import entry  # noqa: E402
-import evaluation  # noqa: E402
+from country import evaluation  # noqa: E402
 from job import Job  # noqa: E402
-
-from music_country import bundle  # noqa: E402
-from music_country.artist_table import ArtistTable  # noqa: E402
-from music_country.layout import Block, FeatureLayout  # noqa: E402
-from music_country.listeners import ListenerBatch, listener_features  # noqa: E402
-from music_country.regions import RegionTable  # noqa: E402
-from music_country.splits import split_of  # noqa: E402
+from listening.country import bundle  # noqa: E402
+from listening.country.artist_table import ArtistTable  # noqa: E402
+from listening.country.layout import Block, FeatureLayout  # noqa: E402
+from listening.country.listeners import ListenerBatch, listener_features  # noqa: E402
+from listening.country.regions import RegionTable  # noqa: E402
+from listening.country.splits import split_of  # noqa: E402
 
 evaluation.BOOTSTRAP_DRAWS = 100  # enough for what is asserted, and a tenth of the time
 
@@ -156,7 +155,7 @@ def write_features_run(folder: Path, *, run: str = "jr_1", seed: int = 5) -> Non
         "countries": {c: {"name": f"Country {c}", **counts(codes == c)} for c in COUNTRIES},
         "dropped_countries": [],
         "folds": 3,
-        "salt": "music-country",
+        "salt": "listening",
         "seed": seed,
         "parameters": {},
         "versions": {},

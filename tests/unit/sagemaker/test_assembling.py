@@ -8,16 +8,16 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import entry
 import numpy as np
 import pytest
-from features import FeaturesManifest, read_listeners, read_plays
 from sagemaker.core.shapes.model_card_shapes import ModelCardContent
 
-from music_country import bundle
-from music_country.errors import DataError
-from music_country.listeners import listener_features
-from music_country.predictor import ChainPredictor
+import entry
+from country.features import FeaturesManifest, read_listeners, read_plays
+from listening.country import bundle
+from listening.country.listeners import listener_features
+from listening.country.predictor import ChainPredictor
+from listening.errors import DataError
 
 from .conftest import COUNTRIES, make_job, train_all
 

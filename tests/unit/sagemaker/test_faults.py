@@ -6,18 +6,18 @@ import json
 import shutil
 from dataclasses import replace
 
-import entry
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from job import Job
 
-from music_country import bundle
-from music_country.errors import (
+import entry
+from job import Job
+from listening.country import bundle
+from listening.errors import (
     BundleError,
     DataError,
     LayoutError,
-    MusicCountryError,
+    ListeningError,
     RegionTableError,
 )
 
@@ -44,7 +44,7 @@ ONE_LISTENER = {"user_id": ["u"], "country": ["SE"], "features": [[0.0] * 21]}
 )
 def test_hyperparameters(features_run, tmp_path, hyperparameters, sentence):
     job = make_job("region", features_run, tmp_path)
-    with pytest.raises(MusicCountryError, match=sentence):
+    with pytest.raises(ListeningError, match=sentence):
         entry.run(replace(job, hyperparameters=hyperparameters))
 
 
@@ -108,7 +108,7 @@ def test_manifest(features_run, tmp_path, change, sentence):
     job = make_job("region", features_run, tmp_path)
     path = job.channels["features"] / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), "utf-8")
-    with pytest.raises(MusicCountryError, match=sentence):
+    with pytest.raises(ListeningError, match=sentence):
         entry.run(job)
 
 

@@ -10,14 +10,14 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import entry
 import numpy as np
 import pytest
-from features import FeaturesManifest, read_listeners
-from hosts import network
 
-from music_country import bundle
-from music_country.predictor import load_model
+import entry
+from country.features import FeaturesManifest, read_listeners
+from hosts import network
+from listening.country import bundle
+from listening.country.predictor import load_model
 
 from .conftest import ROOT, make_job
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from music_country import bundle
+from listening.country import bundle
 
 ROOT = Path(__file__).resolve().parents[3]
 TRAIN = ROOT / ".venvs" / "image" / "bin" / "train"

@@ -6,11 +6,12 @@ import json
 import re
 
 import boto3
-import entry
 import pytest
-import tuning
 from moto import mock_aws
-from recipe import DEFAULTS, Recipe, recipe_for
+
+import entry
+import tuning
+from country.recipe import DEFAULTS, Recipe, recipe_for
 from tuning import Data, main, tune, written
 
 from .conftest import make_job

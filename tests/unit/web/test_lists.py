@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from music_country.artist_index import search_text
-from music_country.client import read_listener
+from listening.country.artist_index import search_text
+from ops.country.client import read_listener
 
 from .conftest import WEB
 

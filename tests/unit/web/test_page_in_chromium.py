@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from music_country import page, page_content
-from music_country.errors import RequestError, ResourceError
-from music_country.page import serving
+from listening.errors import RequestError, ResourceError
+from ops import page, page_content
+from ops.page import serving
 
 from .conftest import WEB
 
@@ -244,7 +244,7 @@ def test_names_are_text_and_never_markup(tab: Tab) -> None:
     ask(tab)
     assert artists(tab)[0] == "<b>Bold</b>"
     assert "<b>Bold</b>" in tab.text("#drivers")
-    assert tab.js("document.title") == "music-country"
+    assert tab.js("document.title") == "listening"
     assert tab.js("document.querySelectorAll('main b, main img').length") == tab.js(
         "document.querySelectorAll('.notice b').length"
     )
@@ -332,7 +332,7 @@ def test_an_example_is_one_click_away(tab: Tab) -> None:
     "error",
     [
         RequestError("top_artists[0].artist_name: must be text"),
-        ResourceError("endpoint music-country-local-endpoint cannot answer"),
+        ResourceError("endpoint listening-local-endpoint cannot answer"),
     ],
 )
 def test_what_goes_wrong_is_told(

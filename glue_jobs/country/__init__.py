@@ -1,0 +1,1 @@
+"""Country: plays to artist vectors and features."""

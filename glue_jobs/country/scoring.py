@@ -1,0 +1,132 @@
+"""Glue job: raw plays to countries, with the champion bundle.
+
+Arguments, beside AWS's own
+---------------------------
+data_uri
+    The data bucket, ``s3://<bucket>/``.
+batch = latest
+    The batch under ``raw/``; nobody's country is needed.
+endpoint_uri
+    Where the archives lie, ``s3://<models bucket>/endpoint/``.
+champion
+    The bundle version to score with; empty for the champion.
+champion_parameter
+    The parameter that names the champion.
+k = 5
+    How many countries of each listener.
+every_country = false
+    Whether to write the probability of every country as well.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from glue_jobs.country.cleaning import clean
+from glue_jobs.country.scores import Scorer, score
+from glue_jobs.job import LOG, Arguments, job_session, versions
+from glue_jobs.raw import latest_batch, read_raw
+from glue_jobs.storage import Storage
+from listening.errors import ResourceError
+from listening.resources import LATEST, MANIFEST, SCORES, target_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+ROWS_PER_BATCH = 10_000
+ARGUMENTS = (
+    "data_uri",
+    "batch",
+    "endpoint_uri",
+    "champion",
+    "champion_parameter",
+    "k",
+    "every_country",
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Read arguments and tables, score, write the table and then the manifest."""
+    arguments = Arguments(argv, ARGUMENTS)
+    run = arguments.run_id
+    every = arguments.one_of("every_country", ("false", "true")) == "true"
+    k = arguments.get("k", 5)
+    target = f"{SCORES}{run}/"
+    version = champion(arguments)
+    with job_session("scoring", rows_per_batch=ROWS_PER_BATCH) as spark:
+        storage = Storage(spark, arguments.data_uri)
+        batch = arguments.get("batch", "latest")
+        batch = latest_batch(storage) if batch == "latest" else batch
+        endpoint = Storage(spark, arguments.get("endpoint_uri", ""))
+        LOG.info("scores of batch %s by bundle %s, to %s", batch, version, storage.uri(target))
+        scorer = Scorer(fetch(endpoint, version), k=k, every=every)
+        plays, users = read_raw(storage, batch, labelled=False)
+        cleaning = clean(plays, users)
+        score(cleaning.listeners, scorer).write.mode("overwrite").parquet(
+            storage.uri(f"{target}listeners/")
+        )
+        quality = cleaning.quality()
+        LOG.info("quality: %s", quality)
+        storage.write_json(
+            target + MANIFEST,
+            {
+                "format_version": 1,
+                "run": run,
+                "batch": batch,
+                "bundle_version": version,
+                "parameters": {"k": k, "every_country": every},
+                "quality": quality,
+                "versions": versions(),
+            },
+        )
+        storage.write_json(SCORES + LATEST, {"run": run})
+        LOG.info("scoring: published run %s", run)
+
+
+def champion(arguments: Arguments) -> str:
+    """Return the bundle version to score with: the one named, or the champion.
+
+    Raises
+    ------
+    ResourceError
+        The parameter that names the champion cannot be read.
+    """
+    version = arguments.get("champion", "")
+    if version:
+        return version
+    name = arguments.get("champion_parameter", "")
+    try:
+        return str(boto3.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
+    except (BotoCoreError, ClientError) as error:
+        raise ResourceError(
+            f"parameter {name!r} does not tell the champion ({error}); deploy the stacks, or name "
+            "a bundle version by --champion"
+        ) from error
+
+
+def fetch(endpoint: Storage, version: str) -> str:
+    """Have every executor fetch a bundle, and return the name of its archive there.
+
+    Raises
+    ------
+    ResourceError
+        There is no such bundle.
+    """
+    key = target_model(version)
+    if not endpoint.exists(key):
+        raise ResourceError(
+            f"{endpoint.uri(key)}: bundle {version} is not there; promote one that is, or name it "
+            "by --champion"
+        )
+    endpoint.spark.sparkContext.addFile(endpoint.uri(key))
+    return Path(key).name
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,1 @@
+"""Country: questions in, answers out."""

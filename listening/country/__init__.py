@@ -1,0 +1,1 @@
+"""Country: which country a listener is from; its arithmetic and its archive's content."""

@@ -1,0 +1,234 @@
+"""Asking a bundle's models: raw scores from trees, probabilities by `listening.country.chain`.
+
+The endpoint, the batch-scoring job and the evaluation of a champion all answer through here, so
+that they cannot answer differently. Small trees are evaluated by `listening.country.small_trees`,
+others by LightGBM's C API, always on the caller's thread; one listener and many, and both ways,
+give the same answer to the last bit.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from listening.country.chain import Chain, FloatArray, TopK, log_probabilities
+from listening.country.small_trees import SmallTrees
+from listening.errors import BundleError, LayoutError
+
+if TYPE_CHECKING:
+    from listening.country.bundle import Bundle, Hierarchy
+    from listening.country.model_spec import ModelSpec
+
+Features = npt.NDArray[np.float32]
+
+_LIB = lightgbm.basic._LIB  # type: ignore[attr-defined]
+_RAW_SCORE = 1  # C_API_PREDICT_RAW_SCORE
+_CONTRIBUTIONS = 3  # C_API_PREDICT_CONTRIB
+_FLOAT32 = 0  # C_API_DTYPE_FLOAT32
+_PARAMETERS = b"num_threads=1"
+
+
+def _check(status: int) -> None:
+    if status:
+        _LIB.LGBM_GetLastError.restype = ctypes.c_char_p
+        raise BundleError(f"LightGBM: {_LIB.LGBM_GetLastError().decode('utf-8', 'replace')}")
+
+
+class Model:
+    """One model of an archive, ready to predict.
+
+    Parameters
+    ----------
+    spec
+        Its classes, inputs and calibration.
+    text
+        Its trees as LightGBM's text; None for a model without.
+
+    Raises
+    ------
+    BundleError
+        The text is not a LightGBM model, or does not fit its specification.
+    """
+
+    def __init__(self, spec: ModelSpec, text: str | None) -> None:
+        self.spec = spec
+        self.columns = np.array(spec.columns, dtype=np.intp)
+        self._text = text
+        self._small = None if text is None else SmallTrees.parse(text, spec)
+        if self._small is None:
+            _ = self.booster  # refused now, not at the first request
+
+    @cached_property
+    def booster(self) -> lightgbm.Booster | None:
+        """The trees in LightGBM; made when first needed, since few requests need it.
+
+        Made after forking: LightGBM's threads do not survive a fork.
+        """
+        if self._text is None:
+            return None
+        spec = self.spec
+        try:
+            booster = lightgbm.Booster(model_str=self._text)
+        except lightgbm.basic.LightGBMError as error:
+            raise BundleError(f"model '{spec.name}': not a LightGBM model ({error})") from error
+        outputs, width = booster.num_model_per_iteration(), booster.num_feature()
+        if (outputs, width) != (len(spec.classes), len(spec.columns)):
+            raise BundleError(
+                f"model '{spec.name}': the trees read {width} features and have {outputs} outputs, "
+                f"but it has {len(spec.columns)} columns and {len(spec.classes)} classes"
+            )
+        return booster
+
+    def raw_scores(self, features: Features) -> FloatArray | None:
+        """Return the trees' raw scores; None for a model without trees.
+
+        Parameters
+        ----------
+        features
+            Whole feature vectors, ``(n_listeners, layout width)`` or ``(layout width,)``.
+        """
+        if self._text is None:
+            return None
+        if self._small is not None:
+            return self._small.raw_scores(features)
+        scores = self._predict(np.atleast_2d(features), _RAW_SCORE, len(self.spec.classes))
+        return scores.reshape(*features.shape[:-1], len(self.spec.classes))
+
+    def log_probabilities(self, features: Features) -> FloatArray:
+        """Return log P(class), ``(n_listeners, n_classes)`` or ``(n_classes,)``."""
+        return log_probabilities(self.spec, features, self.raw_scores(features))
+
+    def contributions(self, features: Features) -> FloatArray:
+        """Return what each feature adds to the trees' raw scores: exact Shapley values.
+
+        Parameters
+        ----------
+        features
+            One whole feature vector, ``(layout width,)``.
+
+        Returns
+        -------
+        array
+            ``(n_classes, n_columns + 1)``; the last is what the trees expect of anyone.
+        """
+        shape = len(self.spec.classes), len(self.columns) + 1
+        if self._text is None:
+            return np.zeros(shape)
+        return self._predict(features[None, :], _CONTRIBUTIONS, shape[0] * shape[1]).reshape(shape)
+
+    def _predict(self, features: Features, kind: int, outputs: int) -> FloatArray:
+        assert self.booster is not None
+        rows = np.ascontiguousarray(np.take(features, self.columns, axis=1))
+        result = np.empty((len(rows), outputs))
+        length = ctypes.c_int64()
+        _check(
+            _LIB.LGBM_BoosterPredictForMat(
+                self.booster._handle,
+                rows.ctypes.data_as(ctypes.c_void_p),
+                ctypes.c_int(_FLOAT32),
+                ctypes.c_int32(rows.shape[0]),
+                ctypes.c_int32(rows.shape[1]),
+                ctypes.c_int(1),  # row-major
+                ctypes.c_int(kind),
+                ctypes.c_int(0),
+                ctypes.c_int(-1),
+                ctypes.c_char_p(_PARAMETERS),
+                ctypes.byref(length),
+                result.ctypes.data_as(ctypes.c_void_p),
+            )
+        )
+        return result
+
+
+class ChainPredictor:
+    """The chain of a hierarchy bundle, ready to predict; make it after forking.
+
+    Parameters
+    ----------
+    bundle
+        The bundle, of which all models are loaded now.
+    """
+
+    def __init__(self, bundle: Hierarchy) -> None:
+        self.bundle = bundle
+        self.width = bundle.layout.width
+        models = [load_model(bundle, spec) for spec in bundle.models]
+        self.region, self.country = models[0], models[1:]
+        self.chain = Chain.of(bundle.region, bundle.country, bundle.prior)
+
+    @cached_property
+    def prior(self) -> list[tuple[str, float]]:
+        """Country codes and their shares, most frequent first."""
+        return sorted(self.bundle.prior.items(), key=lambda pair: (-pair[1], pair[0]))
+
+    def log_regions(self, features: Features) -> FloatArray:
+        """Return log P(region), ``(n_listeners, n_regions)`` or ``(n_regions,)``.
+
+        Raises
+        ------
+        LayoutError
+            The features' width is not the layout's.
+        """
+        if features.shape[-1] != self.width:
+            raise LayoutError(
+                f"features have {features.shape[-1]} columns, "
+                f"but bundle {self.bundle.version} expects {self.width}"
+            )
+        return self.region.log_probabilities(features)
+
+    def top_k(self, features: Features, k: int, *, log_regions: FloatArray | None = None) -> TopK:
+        """Return the k likeliest countries of many listeners, exactly.
+
+        Parameters
+        ----------
+        features
+            ``(n_listeners, layout width)``.
+        k
+            How many.
+        log_regions
+            What `log_regions` gave, where the caller has it.
+        """
+        if log_regions is None:
+            log_regions = self.log_regions(features)
+        return self.chain.top_k(
+            log_regions, lambda r, rows: self.country[r].log_probabilities(features[rows]), k
+        )
+
+    def top_k_of_one(self, features: Features, log_regions: FloatArray, k: int) -> TopK:
+        """Return what `top_k` returns, for one listener, in a fraction of the time.
+
+        Parameters
+        ----------
+        features
+            ``(layout width,)``.
+        log_regions
+            ``(n_regions,)``.
+        k
+            How many.
+        """
+        best, visited = self.chain.top_k_of_one(
+            log_regions, lambda r: self.country[r].log_probabilities(features), k
+        )
+        return TopK(
+            np.array([[place for _, place in best]], dtype=np.intp),
+            np.exp(np.array([[value for value, _ in best]])),
+            np.array([visited], dtype=np.intp),
+        )
+
+    def log_joint(self, features: Features, *, log_regions: FloatArray | None = None) -> FloatArray:
+        """Return log P(country) of all countries, ``(n_listeners, n_countries)``."""
+        if log_regions is None:
+            log_regions = self.log_regions(features)
+        return self.chain.joint(
+            log_regions, lambda r, rows: self.country[r].log_probabilities(features[rows])
+        )
+
+
+def load_model(bundle: Bundle, spec: ModelSpec) -> Model:
+    """Load one of a bundle's models; errors as in `Bundle.text` and `Model`."""
+    return Model(spec, bundle.text(spec))

@@ -1,0 +1,1 @@
+"""The listening log: its tables and the forms in which they come."""

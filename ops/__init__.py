@@ -1,0 +1,1 @@
+"""What an operator runs: connection, runs, registry, store, emulator, data, page, command line."""

@@ -1,0 +1,219 @@
+"""`run`: from raw plays to answers of the endpoint, on the emulator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer  # noqa: TC002 - typer reads the annotations
+
+from ops import runs, store
+from ops.cli.console import clock, say, say_json, say_metrics, say_table
+from ops.cli.progress import Journey
+from ops.cli.target import Target
+from ops.country.client import Answer, CountryClient
+from ops.raw_folder import check_folder, upload_batch
+from ops.sample import write_sample
+
+if TYPE_CHECKING:
+    from ops.connection import Connection
+    from ops.emulator import Emulator
+    from ops.raw_folder import RawFolder
+    from ops.store import LabelledListener
+
+CHECK = "check the data"
+UP = "bring the emulator up and deploy"
+UPLOAD = "upload the raw data"
+FEATURES = "build features (Glue)"
+TRAIN = "train, assemble, judge (Step Functions, SageMaker)"
+ASK = "ask the endpoint"
+DOWN = "write the snapshot and stop the emulator"
+STEPS = (CHECK, UP, UPLOAD, FEATURES, TRAIN, ASK, DOWN)
+
+EVENT_SECONDS = 60  # until an event has started what it starts
+FEATURES_SECONDS = 2 * 60 * 60
+TRAINING_SECONDS = 4 * 60 * 60
+LISTENERS_ASKED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run ends with.
+
+    Parameters
+    ----------
+    features_run, bundle_version, champion
+        What was made, and who answers now.
+    published
+        Whether the bundle just trained became the champion.
+    reasons
+        What the gate said.
+    synthetic
+        Whether the listeners are invented.
+    metrics
+        Of the bundle on its test split.
+    answers
+        A few test listeners, their country and the endpoint's answer.
+    report
+        Where the report lies.
+    seconds
+        How long all of it took.
+    """
+
+    features_run: str
+    bundle_version: str
+    champion: str
+    published: bool
+    reasons: list[str]
+    synthetic: bool
+    metrics: dict[str, Any]
+    answers: list[tuple[LabelledListener, Answer]]
+    report: Path
+    seconds: float = 0.0
+
+
+def run(
+    context: typer.Context,
+    *,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of raw data; without it, listeners are invented.")
+    ] = None,
+    listeners: Annotated[
+        int, typer.Option(help="How many listeners to invent, 500 to 320,000.")
+    ] = 10_000,
+) -> None:
+    """Go from raw plays to answers of the endpoint, on the emulator."""
+    target = Target.of(context)
+    emulator = target.emulator()
+    journey = Journey(STEPS)
+    with journey.shown():
+        with journey.step(CHECK):
+            raw = _raw_data(emulator, data, listeners, journey)
+        with journey.step(UP):
+            connection = emulator.up(journey.tell, stays=False)
+        try:
+            outcome = walk(connection, raw, journey, report=emulator.state / "report.html")
+        finally:
+            with journey.step(DOWN):
+                emulator.down()
+    if target.as_json:
+        say_json(outcome)
+    else:
+        _say(outcome, seconds=journey.seconds)
+
+
+def _raw_data(emulator: Emulator, data: Path | None, listeners: int, journey: Journey) -> RawFolder:
+    if data is None:
+        data = emulator.state / "sample"
+        journey.tell(f"inventing {listeners:,} listeners in {data}")
+        write_sample(data, listeners=listeners)
+    raw = check_folder(data.resolve())
+    journey.tell(
+        f"{raw.listeners or 0:,} listeners, {raw.plays:,} plays"
+        + (", synthetic" if raw.synthetic else "")
+    )
+    return raw
+
+
+def walk(connection: Connection, raw: RawFolder, journey: Journey, *, report: Path) -> Outcome:
+    """Go from raw data to answers on an emulator that is up.
+
+    Parameters
+    ----------
+    connection
+        The emulator.
+    raw
+        What to learn from.
+    journey
+        Has the steps from `UPLOAD` to `ASK`.
+    report
+        Where to copy the bundle's report to.
+
+    Raises
+    ------
+    ResourceError
+        A job failed; says which and why.
+    """
+    with journey.step(UPLOAD):
+        before = set(runs.feature_run_ids(connection))
+        journey.tell(f"batch {upload_batch(connection, raw)}")
+    with journey.step(FEATURES):
+        features = _build_features(connection, before, journey)
+    with journey.step(TRAIN):
+        training = _train(connection, features.step("splits").id, journey)
+    version = str(training.output["bundle_version"])
+    with journey.step(ASK):
+        champion = CountryClient(connection).champion()
+        features_run = str(training.output["features_run"])
+        answers = _ask(connection, features_run, journey)
+        store.fetch_report(connection, version, report)
+    return Outcome(
+        features_run=features_run,
+        bundle_version=version,
+        champion=champion,
+        published=champion == version,
+        reasons=list(training.output["reasons"]),
+        synthetic=bool(training.output["synthetic"]),
+        metrics=store.evaluation(connection, version)["metrics"],
+        answers=answers,
+        report=report,
+        seconds=journey.seconds,
+    )
+
+
+def _build_features(connection: Connection, before: set[str], journey: Journey) -> runs.Run:
+    """Follow the workflow run that the arrival of the raw data started."""
+
+    def newest() -> str | None:
+        return next((run for run in runs.feature_run_ids(connection) if run not in before), None)
+
+    run_id = runs.wait_for(newest, what="a run of the feature workflow", seconds=EVENT_SECONDS)
+    return journey.follow(lambda: runs.feature_run(connection, run_id), seconds=FEATURES_SECONDS)
+
+
+def _train(connection: Connection, features_run: str, journey: Journey) -> runs.Run:
+    """Follow the execution that the success of `splits` started."""
+    arn = runs.wait_for(
+        lambda: runs.training_run_of(connection, features_run),
+        what=f"an execution of the training state machine on features run {features_run}",
+        seconds=EVENT_SECONDS,
+    )
+    return journey.follow(lambda: runs.training_run(connection, arn), seconds=TRAINING_SECONDS)
+
+
+def _ask(
+    connection: Connection, features_run: str, journey: Journey
+) -> list[tuple[LabelledListener, Answer]]:
+    some = list(islice(store.test_listeners(connection, features_run), LISTENERS_ASKED))
+    journey.tell(f"{len(some)} listeners of the test split")
+    answers = CountryClient(connection).ask([labelled.listener for labelled in some])
+    return list(zip(some, answers, strict=True))
+
+
+def _say(outcome: Outcome, *, seconds: float) -> None:
+    label = " (SYNTHETIC listeners)" if outcome.synthetic else ""
+    say_table(
+        f"Where a few listeners of the test split are from{label}",
+        ["Listener", "Listens to", "Truly", "The five likeliest countries"],
+        [
+            (
+                labelled.listener.user_id or "",
+                ", ".join(artist.name for artist in labelled.listener.top_artists[:3]),
+                labelled.country,
+                "  ".join(f"{c.code} {c.probability:.0%}" for c in answer.countries),
+            )
+            for labelled, answer in outcome.answers
+        ],
+    )
+    say_metrics(outcome.bundle_version, outcome.metrics, synthetic=outcome.synthetic)
+    say(
+        f"The bundle is the champion: the endpoint answers with {outcome.champion}."
+        if outcome.published
+        else f"The gate refused the bundle; the endpoint answers with {outcome.champion}."
+    )
+    for reason in outcome.reasons:
+        say(f"  {reason}")
+    say(f"Report: {outcome.report}")
+    say(f"Took {clock(seconds)}. Nothing is left running; `listening up` brings it up again.")

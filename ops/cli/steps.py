@@ -1,0 +1,181 @@
+"""Commands that do one stage of the way by hand: data, features, training, their logs."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer  # noqa: TC002 - typer reads the annotations
+
+from ops import forgetting, job_logs, runs, store
+from ops.cli.console import clock, say, say_json, say_table
+from ops.cli.pipeline import FEATURES_SECONDS, TRAINING_SECONDS
+from ops.cli.progress import REACH, Journey
+from ops.cli.target import Target
+from ops.raw_folder import RawFolder, check_folder, upload_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+data = typer.Typer(no_args_is_help=True, help="The data: check, upload, forget.")
+features = typer.Typer(no_args_is_help=True, help="The feature workflow.")
+train = typer.Typer(no_args_is_help=True, help="The training state machine.")
+
+CHECK = "check the data"
+UPLOAD = "upload the raw data"
+FIND = "look for the listener in every object version"
+FORGET = "write what named the listener anew"
+FEATURES = "build features (Glue)"
+TRAIN = "train, assemble, judge (Step Functions, SageMaker)"
+
+Folder = Annotated[Path, typer.Argument(help="Holds the tables of users and plays.")]
+
+
+@data.command()
+def check(context: typer.Context, folder: Folder) -> None:
+    """Check that a folder holds raw data which training can use."""
+    raw = check_folder(folder.resolve())
+    if Target.of(context).as_json:
+        say_json(_facts(raw))
+    else:
+        say(f"{folder} is usable: {raw.listeners or 0:,} listeners, {raw.plays:,} plays.")
+
+
+@data.command()
+def upload(context: typer.Context, folder: Folder) -> None:
+    """Upload a folder of raw data; its arrival starts the feature workflow."""
+    target = Target.of(context)
+    raw = check_folder(folder.resolve())
+    connection = target.connect()
+    with Journey([UPLOAD]).shown() as journey, journey.step(UPLOAD):
+        batch = upload_batch(connection, raw)
+    if target.as_json:
+        say_json(_facts(raw) | {"batch": batch})
+    else:
+        say(f"Batch {batch} is uploaded; `listening status` shows the run that it started.")
+
+
+def _facts(raw: RawFolder) -> dict[str, object]:
+    return {
+        "listeners": raw.listeners,
+        "plays": raw.plays,
+        "synthetic": raw.synthetic,
+        "files": raw.files,
+    }
+
+
+@data.command()
+def forget(
+    context: typer.Context,
+    *,
+    user_id: Annotated[str, typer.Argument(help="As in the column user_id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+) -> None:
+    """Remove a listener from raw data, features, scores and captures, in all object versions."""
+    target = Target.of(context)
+    with (
+        Journey([REACH, FIND, FORGET]).shown() as journey,
+        target.reached(journey) as connection,
+    ):
+        with journey.step(FIND):
+            traces = forgetting.find_listener(connection, user_id)
+        found = {place: _found(traces, place) for place in forgetting.PLACES}
+        if traces:
+            _confirm_forgetting(user_id, found, journey, ask=not yes)
+            with journey.step(FORGET):
+                forgetting.forget_listener(connection, user_id, traces)
+    if target.as_json:
+        say_json({"user_id": user_id, "removed": found})
+        return
+    if not traces:
+        say(f"Nothing names listener {user_id}.")
+        return
+    say_table(
+        f"Removed of listener {user_id}",
+        ["Place", "Rows ", "Object versions "],
+        [(place, f"{n['rows']:,}", f"{n['versions']:,}") for place, n in found.items()],
+    )
+    say("The champion learned from them among all others; the next `features run` leaves them out.")
+
+
+def _found(traces: Sequence[forgetting.Trace], place: str) -> dict[str, int]:
+    here = [trace for trace in traces if trace.place == place]
+    return {"rows": sum(trace.rows for trace in here), "versions": len(here)}
+
+
+def _confirm_forgetting(
+    user_id: str, found: dict[str, dict[str, int]], journey: Journey, *, ask: bool
+) -> None:
+    counts = ", ".join(f"{place} {n['rows']:,}" for place, n in found.items())
+    if not ask:
+        journey.tell(f"rows: {counts}")
+        return
+    with journey.hidden():
+        typer.confirm(
+            f"Rows of listener {user_id}, over all object versions: {counts}.\n"
+            "Remove them for good?",
+            abort=True,
+            err=True,
+        )
+
+
+@features.command("run")
+def features_run(context: typer.Context) -> None:
+    """Build features from the last batch; their success starts the training."""
+    target = Target.of(context)
+    connection = target.connect()
+    with Journey([FEATURES]).shown() as journey, journey.step(FEATURES):
+        started = runs.start_features(connection)
+        run = journey.follow(
+            lambda: runs.feature_run(connection, started), seconds=FEATURES_SECONDS
+        )
+    if target.as_json:
+        say_json(run)
+    else:
+        say(f"Features run {run.step('splits').id}, in {clock(run.seconds)}; training starts now.")
+
+
+@train.command("run")
+def train_run(
+    context: typer.Context,
+    *,
+    run: Annotated[
+        str | None, typer.Option("--features", help="Features run; else the last.")
+    ] = None,
+) -> None:
+    """Train, assemble and judge a bundle; publish it if the gate approves."""
+    target = Target.of(context)
+    connection = target.connect()
+    with Journey([TRAIN]).shown() as journey, journey.step(TRAIN):
+        on = run or store.latest_features_run(connection)
+        store.features_manifest(connection, on)
+        journey.tell(f"features run {on}")
+        arn = runs.start_training(connection, on)
+        done = journey.follow(lambda: runs.training_run(connection, arn), seconds=TRAINING_SECONDS)
+    if target.as_json:
+        say_json(done)
+        return
+    output = done.output
+    say(f"Bundle {output['bundle_version']}: {output['decision']}, in {clock(done.seconds)}.")
+    for reason in output["reasons"]:
+        say(f"  {reason}")
+
+
+def logs(
+    context: typer.Context,
+    *,
+    of: Annotated[job_logs.Source, typer.Argument(help="Whose logs.")],
+    run: Annotated[
+        str | None, typer.Option(help="Glue run id or training job name; else the last.")
+    ] = None,
+    lines: Annotated[int, typer.Option(help="How many, from the end.", min=1)] = 50,
+) -> None:
+    """Print the end of the logs of a job or of the endpoint."""
+    target = Target.of(context)
+    with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
+        found = job_logs.last_lines(connection, of, run=run, lines=lines)
+    if target.as_json:
+        say_json(found)
+        return
+    for line in found:
+        say(line)

@@ -1,0 +1,376 @@
+"""Runs of the feature workflow and of the training state machine: started, found, followed.
+
+Only AWS's own interfaces are used, so a run on AWS and one on the emulator look the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from listening.errors import ResourceError
+from ops.connection import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ops.connection import Connection
+
+WAITING, RUNNING, SUCCEEDED, FAILED = "WAITING", "RUNNING", "SUCCEEDED", "FAILED"
+
+_STATES = {
+    "STARTING": RUNNING,
+    "RUNNING": RUNNING,
+    "STOPPING": RUNNING,
+    "EXECUTING": RUNNING,
+    "InProgress": RUNNING,
+    "Stopping": RUNNING,
+    "WAITING": WAITING,
+    "SUCCEEDED": SUCCEEDED,
+    "COMPLETED": SUCCEEDED,
+    "Completed": SUCCEEDED,
+}
+"""What AWS calls a state that is not a failure; every other one is."""
+
+TRAINING_ORDER = ("region", "flat")
+ASSEMBLE = "assemble"
+MOST_JOBS = 100
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One job of a run.
+
+    Parameters
+    ----------
+    name
+        ``embeddings``, ``region``, ``nordics`` and so on.
+    state
+        `WAITING`, `RUNNING`, `SUCCEEDED` or `FAILED`.
+    id
+        Glue run id or training job name.
+    seconds
+        How long it has run, or ran; None before it starts.
+    detail
+        A metric, or why it failed.
+    """
+
+    name: str
+    state: str
+    id: str = ""
+    seconds: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run of the workflow or an execution of the state machine.
+
+    Parameters
+    ----------
+    kind
+        ``features`` or ``training``.
+    id
+        Workflow run id or execution ARN.
+    state
+        `RUNNING`, `SUCCEEDED` or `FAILED`.
+    started
+        When.
+    seconds
+        How long it has run, or ran.
+    steps
+        Its jobs, in the order in which they are shown.
+    reason
+        Why it failed, or nothing.
+    output
+        What a training run hands back: bundle version, decision, reasons.
+    """
+
+    kind: str
+    id: str
+    state: str
+    started: datetime
+    seconds: float
+    steps: tuple[Step, ...]
+    reason: str = ""
+    output: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in (SUCCEEDED, FAILED)
+
+    def step(self, name: str) -> Step:
+        """Return the step of this name.
+
+        Raises
+        ------
+        ResourceError
+            There is none.
+        """
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise ResourceError(f"{self.kind} run {self.id} has no step '{name}'")
+
+
+def start_features(connection: Connection) -> str:
+    """Start the feature workflow and return the run's id."""
+    with explained("starting the feature workflow"):
+        return connection.glue.start_workflow_run(Name=connection.names.workflow)["RunId"]
+
+
+def feature_run_ids(connection: Connection) -> list[str]:
+    """Return the ids of the workflow's runs, newest first."""
+    with explained("listing the runs of the feature workflow"):
+        runs = connection.glue.get_workflow_runs(
+            Name=connection.names.workflow, IncludeGraph=False, MaxResults=MOST_JOBS
+        ).get("Runs", [])
+    runs.sort(key=lambda run: run["StartedOn"], reverse=True)
+    return [run["WorkflowRunId"] for run in runs]
+
+
+def feature_run(connection: Connection, run_id: str) -> Run:
+    """Return the state of a run of the feature workflow."""
+    names = connection.names
+    with explained(f"reading workflow run {run_id}"):
+        run = connection.glue.get_workflow_run(
+            Name=names.workflow, RunId=run_id, IncludeGraph=True
+        )["Run"]
+    nodes = {
+        node["Name"]: node
+        for node in run.get("Graph", {}).get("Nodes", [])
+        if node["Type"] == "JOB"
+    }
+    steps = tuple(
+        _glue_step(short, nodes.get(job, {}))
+        for short, job in (("embeddings", names.embeddings_job), ("splits", names.splits_job))
+    )
+    failed = [step for step in steps if step.state == FAILED]
+    state = _STATES.get(run["Status"], FAILED)
+    if failed and state != RUNNING:
+        state = FAILED  # a workflow run completes even where its jobs do not
+    return Run(
+        kind="features",
+        id=run_id,
+        state=state,
+        started=run["StartedOn"],
+        seconds=_elapsed(run["StartedOn"], run.get("CompletedOn")),
+        steps=steps,
+        reason="; ".join(f"{step.name}: {step.detail}" for step in failed)
+        or run.get("ErrorMessage", ""),
+    )
+
+
+def _glue_step(name: str, node: Any) -> Step:
+    runs = node.get("JobDetails", {}).get("JobRuns", [])
+    if not runs:
+        return Step(name=name, state=WAITING)
+    run = max(runs, key=lambda run: run["StartedOn"])
+    over = run.get("CompletedOn")
+    return Step(
+        name=name,
+        state=_STATES.get(run["JobRunState"], FAILED),
+        id=run["Id"],
+        seconds=_elapsed(run["StartedOn"], over),
+        detail=run.get("ErrorMessage", ""),
+    )
+
+
+def start_scoring(connection: Connection, *, batch: str, every_country: bool) -> str:
+    """Start the scoring job on a raw batch and return the job run's id."""
+    arguments = {"--batch": batch, "--every_country": str(every_country).lower()}
+    with explained("starting the scoring job"):
+        return connection.glue.start_job_run(
+            JobName=connection.names.scoring_job, Arguments=arguments
+        )["JobRunId"]
+
+
+def scoring_run(connection: Connection, run_id: str) -> Run:
+    """Return the state of a run of the scoring job."""
+    return _job_run(connection, "scoring", connection.names.scoring_job, run_id)
+
+
+def start_drift(connection: Connection) -> str:
+    """Start the drift job and return the job run's id.
+
+    Raises
+    ------
+    ResourceError
+        The environment has no such job, or it runs already.
+    """
+    name = connection.names.drift_job
+    if name not in _job_names(connection):
+        raise ResourceError(
+            f"environment {connection.environment} does not watch for drift: give it `drift = {{}}`"
+            " and a serving.capture_percent in infra/environments.toml, and deploy"
+        )
+    with explained("starting the drift job"):
+        return connection.glue.start_job_run(JobName=name)["JobRunId"]
+
+
+def drift_run(connection: Connection, run_id: str) -> Run:
+    """Return the state of a run of the drift job."""
+    return _job_run(connection, "drift", connection.names.drift_job, run_id)
+
+
+def _job_names(connection: Connection) -> set[str]:
+    with explained("listing the Glue jobs"):
+        pages = connection.glue.get_paginator("get_jobs").paginate()
+        return {job["Name"] for page in pages for job in page["Jobs"]}
+
+
+def _job_run(connection: Connection, kind: str, job: str, run_id: str) -> Run:
+    with explained(f"reading {kind} run {run_id}"):
+        run = connection.glue.get_job_run(JobName=job, RunId=run_id)["JobRun"]
+    step = _glue_step(kind, {"JobDetails": {"JobRuns": [run]}})
+    return Run(
+        kind=kind,
+        id=run_id,
+        state=step.state,
+        started=run["StartedOn"],
+        seconds=step.seconds or 0.0,
+        steps=(step,),
+        reason=step.detail,
+    )
+
+
+def start_training(connection: Connection, features_run: str) -> str:
+    """Start the training state machine on a features run and return the execution's ARN."""
+    with explained("starting the training state machine"):
+        return connection.stepfunctions.start_execution(
+            stateMachineArn=connection.names.state_machine_arn(),
+            name=f"by-hand-{int(time.time() * 1000)}",
+            input=json.dumps({"features_run": features_run}),
+        )["executionArn"]
+
+
+def training_run_ids(connection: Connection) -> list[str]:
+    """Return the ARNs of the state machine's executions, newest first."""
+    with explained("listing the executions of the training state machine"):
+        executions = connection.stepfunctions.list_executions(
+            stateMachineArn=connection.names.state_machine_arn(), maxResults=MOST_JOBS
+        )["executions"]
+    executions.sort(key=lambda execution: execution["startDate"], reverse=True)
+    return [execution["executionArn"] for execution in executions]
+
+
+def training_run_of(connection: Connection, features_run: str) -> str | None:
+    """Return the ARN of the newest execution that was started on a features run."""
+    for arn in training_run_ids(connection):
+        with explained(f"reading execution {arn}"):
+            execution = connection.stepfunctions.describe_execution(executionArn=arn)
+        if json.loads(execution.get("input") or "{}").get("features_run") == features_run:
+            return arn
+    return None
+
+
+def training_key(execution_arn: str) -> str:
+    """Return what names an execution's jobs and S3 prefix: the MD5 of its ARN."""
+    return hashlib.md5(execution_arn.encode(), usedforsecurity=False).hexdigest()
+
+
+def training_run(connection: Connection, execution_arn: str) -> Run:
+    """Return the state of an execution of the training state machine and of its jobs."""
+    with explained(f"reading execution {execution_arn}"):
+        execution = connection.stepfunctions.describe_execution(executionArn=execution_arn)
+        key = training_key(execution_arn)
+        pages = connection.sagemaker.get_paginator("list_training_jobs").paginate(
+            NameContains=key, SortBy="CreationTime", SortOrder="Ascending"
+        )
+        jobs = [job for page in pages for job in page["TrainingJobSummaries"]]
+        steps: dict[str, Step] = {}  # the last attempt of each task
+        for job in jobs:
+            name = job["TrainingJobName"]
+            steps[name.partition(f"-{key}")[0]] = _training_step(connection, name, key)
+    state = _STATES.get(execution["status"], FAILED)
+    failed = [step for step in steps.values() if step.state == FAILED]
+    reasons = [f"{step.name}: {step.detail}" for step in failed if step.detail]
+    return Run(
+        kind="training",
+        id=execution_arn,
+        state=state,
+        started=execution["startDate"],
+        seconds=_elapsed(execution["startDate"], execution.get("stopDate")),
+        steps=tuple(sorted(steps.values(), key=_training_order)),
+        reason="; ".join(reasons) or execution.get("cause", "") if state == FAILED else "",
+        output=json.loads(execution.get("output") or "{}"),
+    )
+
+
+def _training_step(connection: Connection, job_name: str, key: str) -> Step:
+    job = connection.sagemaker.describe_training_job(TrainingJobName=job_name)
+    state = _STATES.get(job["TrainingJobStatus"], FAILED)
+    metrics = ", ".join(
+        f"{metric['MetricName']} {metric['Value']:.4g}"
+        for metric in job.get("FinalMetricDataList", [])
+    )
+    return Step(
+        name=job_name.partition(f"-{key}")[0],
+        state=state,
+        id=job_name,
+        seconds=_elapsed(
+            job.get("TrainingStartTime") or job["CreationTime"], job.get("TrainingEndTime")
+        ),
+        detail=job.get("FailureReason", "") if state == FAILED else metrics,
+    )
+
+
+def _training_order(step: Step) -> tuple[int, str]:
+    if step.name in TRAINING_ORDER:
+        return TRAINING_ORDER.index(step.name), ""
+    return (99, "") if step.name == ASSEMBLE else (50, step.name)
+
+
+def wait_for(
+    find: Callable[[], Found | None], *, what: str, seconds: float, poll_seconds: float = 1.0
+) -> Found:
+    """Return what `find` finds, asking until a deadline.
+
+    Raises
+    ------
+    ResourceError
+        Nothing was found in time.
+    """
+    deadline = time.monotonic() + seconds
+    while (found := find()) is None:
+        if time.monotonic() > deadline:
+            raise ResourceError(f"{what} did not appear within {seconds:.0f} s")
+        time.sleep(poll_seconds)
+    return found
+
+
+def follow(read: Callable[[], Run], *, seconds: float, poll_seconds: float = 1.0) -> Iterator[Run]:
+    """Yield a run's state again and again, the last time when it is over.
+
+    Raises
+    ------
+    ResourceError
+        It is not over at the deadline.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        run = read()
+        yield run
+        if run.is_over:
+            return
+        if time.monotonic() > deadline:
+            raise ResourceError(
+                f"{run.kind} run {run.id} is not over after {seconds / 60:.0f} minutes"
+            )
+        time.sleep(poll_seconds)
+
+
+def _elapsed(start: datetime, end: datetime | None) -> float:
+    finish = _aware(end) if end else datetime.now(UTC)
+    return max(0.0, (finish - _aware(start)).total_seconds())
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Country: features to a judged bundle."""

@@ -1,0 +1,113 @@
+"""The tasks that train one model: region, one region's countries, flat."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from country.features import FeaturesManifest, read_listeners
+from country.fitting import Fitted, Machine, Task, country_task, fit, flat_task, region_task
+from country.recipe import SETTINGS, recipe_for
+from hosts import network
+from listening.country.bundle import About, write_single
+from listening.country.regions import RegionTable
+from listening.errors import DataError
+
+if TYPE_CHECKING:
+    from job import Job
+
+TRAINING = "training.json"
+"""Beside the model in its archive: curve, importance, settings and listeners."""
+
+SEED = 1
+
+
+def train_region(job: Job) -> None:
+    """Train the region model.
+
+    Channels: ``features`` (the features run's manifest), ``train`` and ``validation`` (the splits'
+    listeners).
+    """
+    manifest = _manifest(job)
+    _train(job, manifest, region_task(manifest.regions, manifest.train_counts), manifest.regions)
+
+
+def train_flat(job: Job) -> None:
+    """Train the flat model over all countries, which the chain is judged against.
+
+    Channels as for `train_region`.
+    """
+    manifest = _manifest(job)
+    _train(job, manifest, flat_task(manifest.regions, manifest.train_counts), manifest.regions)
+
+
+def train_country(job: Job) -> None:
+    """Train the country model of the region in hyperparameter ``region``.
+
+    Channels as for `train_region`, with that region's listeners only.
+    """
+    manifest = _manifest(job)
+    slug = job.hyperparameters.get("region")
+    if slug is None:
+        raise DataError("hyperparameter 'region' is missing: name the region by its slug")
+    region = manifest.regions[slug]
+    _train(job, manifest, country_task(region, manifest.train_counts), RegionTable((region,)))
+
+
+def seed_of(job: Job) -> int:
+    """Return the hyperparameter ``seed``."""
+    text = job.hyperparameters.get("seed", str(SEED))
+    if not text.isdigit():
+        raise DataError(f"hyperparameter 'seed' must be a whole number of 0 or more, got '{text}'")
+    return int(text)
+
+
+def _manifest(job: Job) -> FeaturesManifest:
+    unknown = set(job.hyperparameters) - SETTINGS - {"task", "region", "seed"}
+    if unknown:
+        raise DataError(
+            f"unknown hyperparameter {', '.join(sorted(unknown))}; "
+            f"known are task, region, seed, {', '.join(sorted(SETTINGS))}"
+        )
+    return FeaturesManifest.read(job.channel("features"))
+
+
+def _train(job: Job, manifest: FeaturesManifest, task: Task, regions: RegionTable) -> None:
+    recipe = recipe_for(
+        task.level,
+        listeners=int(task.counts.sum()),
+        effective_classes=task.effective_classes,
+        hyperparameters=job.hyperparameters,
+    )
+    fitted = fit(
+        task,
+        read_listeners(job.channel("train"), manifest.layout),
+        read_listeners(job.channel("validation"), manifest.layout),
+        layout=manifest.layout,
+        recipe=recipe,
+        seed=seed_of(job),
+        machine=Machine(num_threads=job.num_threads, network=network(job)),
+    )
+    if not job.leads:
+        return  # every host ends with the same trees; SageMaker packs what all hosts wrote
+    about = About(
+        layout=manifest.layout,
+        regions=regions,
+        countries={code: manifest.countries[code] for code in regions.region_of},
+        created_from={"features_run": manifest.run},
+        synthetic=manifest.synthetic,
+    )
+    version = write_single(job.model_folder, about, fitted.model)
+    (job.model_folder / TRAINING).write_text(
+        json.dumps(fitted.training.to_json(), indent=1), "utf-8"
+    )
+    print(_told(fitted, version))
+
+
+def _told(fitted: Fitted, version: str) -> str:
+    """Return the log line that SageMaker reads the metric from: see `tuning.METRIC`."""
+    spec = fitted.model.spec
+    return (
+        f"model {spec.name} {version}: {spec.rounds} rounds; "
+        f"validation:log_loss={fitted.training.log_loss:.5f};"
+    )
