@@ -4,6 +4,7 @@ UV := $(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url
 SOURCES := app.py bootstrap.py listening ops infra glue_jobs sagemaker inference local_aws tests benchmarks examples
 PARALLEL := --numprocesses auto --dist loadscope
 DATA ?=
+SYSTEM ?= country
 
 .PHONY: help setup run test unit process spark integration real lint format wheels lock clean docs bench
 .DEFAULT_GOAL := help
@@ -14,8 +15,8 @@ help:  ## what there is
 setup:  ## install what the locks say (Python 3.11 is all that must be there)
 	@$(PYTHON) bootstrap.py
 
-run: setup  ## deploy to the emulator, run Glue and training, ask the endpoint; DATA=<folder> for your own listeners
-	@$(BIN)/listening run $(if $(DATA),--data "$(DATA)")
+run: setup  ## deploy to the emulator, run Glue and training, ask the endpoint; DATA=<folder> for your own listeners, SYSTEM=<name> for another system
+	@$(BIN)/listening run --system "$(SYSTEM)" $(if $(DATA),--data "$(DATA)")
 
 test: unit process spark integration  ## all tests
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+SYSTEM = "country"
+"""Whose costs these tables tell."""
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -81,16 +83,14 @@ def training_hours(listeners: int, instance: str, *sides: str) -> float:
 
 def training_cost(settings: Settings, listeners: int) -> tuple[str, float]:
     """Return arithmetic and USD of one execution: region, countries, flat and assemble."""
-    training = settings.training
+    training = settings.deployed[SYSTEM].training
     overhead = ASSUMED["job_minutes"] / 60
-    large, small = training.instance_type, training.country_instance_type
+    large, small = training.instance_type, training.small_instance_type
     hours = 3 * overhead + training_hours(listeners, large, "chain", "flat")
     countries = ASSUMED["country_jobs"] * overhead
-    share = PRICES["spot_share"] if training.spot else 1.0
-    usd = share * (hours * INSTANCE[large] + countries * INSTANCE[small])
-    spot = f" × {share:g} for spot" if training.spot else ""
+    usd = hours * INSTANCE[large] + countries * INSTANCE[small]
     words = f"({hours:.2f} h {large} × {INSTANCE[large]:g} + "
-    return words + f"{countries:.2f} h {small} × {INSTANCE[small]:g}){spot}", usd
+    return words + f"{countries:.2f} h {small} × {INSTANCE[small]:g})", usd
 
 
 def month(settings: Settings) -> list[Line]:
@@ -100,14 +100,15 @@ def month(settings: Settings) -> list[Line]:
     serving = settings.serving
     hours = ASSUMED["hours_a_month"]
     price = INSTANCE[serving.instance_type]
-    dpus = dpu_hours(listeners, settings.features.worker_type)
+    country = settings.deployed[SYSTEM]
+    dpus = dpu_hours(listeners, country.glue.worker_type)
     words, execution = training_cost(settings, listeners)
     stored = listeners / 1e6 * ASSUMED["gb_per_million_listeners"]
     logs = runs * ASSUMED["logs_gb_a_run"]
-    alarms = ALARMS + bool(settings.drift)
+    alarms = ALARMS + bool(country.drift)
     fixed = PRICES["kms_key_month"] + alarms * PRICES["alarm_month"] + PRICES["dashboard_month"]
-    drifts = DAYS if settings.drift else 0
-    drift = least_dpu_hours(settings.features.worker_type)
+    drifts = DAYS if country.drift else 0
+    drift = least_dpu_hours(country.glue.worker_type)
     return [
         Line(
             "endpoint",
@@ -153,9 +154,10 @@ def room(instance: str) -> float:
 def scale(listeners: int) -> dict[str, str]:
     """Return what so many listeners take with the settings of prod, by name."""
     settings = load_settings("prod")
-    features, training, serving = settings.features, settings.training, settings.serving
-    dpus = dpu_hours(listeners, features.worker_type)
-    most = DPUS[features.worker_type] * features.max_workers
+    country, serving = settings.deployed[SYSTEM], settings.serving
+    glue, training = country.glue, country.training
+    dpus = dpu_hours(listeners, glue.worker_type)
+    most = DPUS[glue.worker_type] * glue.max_workers
     held = listeners * 1e6 * a_listener("flat_peak_mb")
     hosts = math.ceil(held / room(training.instance_type))
     chain, flat = (
@@ -191,8 +193,9 @@ def answers(instance: str) -> float:
 def limits() -> list[tuple[str, float, str]]:
     """Return what breaks with the settings of prod: what, at how many listeners, who answers it."""
     settings = load_settings("prod")
-    features, training, serving = settings.features, settings.training, settings.serving
-    cores = DPUS[features.worker_type] * features.max_workers * CORES_A_DPU * ASSUMED["busy_share"]
+    country, serving = settings.deployed[SYSTEM], settings.serving
+    glue, training = country.glue, country.training
+    cores = DPUS[glue.worker_type] * glue.max_workers * CORES_A_DPU * ASSUMED["busy_share"]
     slower = max(a_listener(f"{job}_cpu_seconds") for job in ("embeddings", "splits"))
     vector = 4 * ASSUMED["features"]
     in_time = training.max_runtime_minutes / 60
@@ -204,10 +207,10 @@ def limits() -> list[tuple[str, float, str]]:
             "`training.instance_count`: hosts train one model, each on its share of the files",
         ),
         (
-            f"memory of one {training.country_instance_type}, for the largest region's countries",
-            room(training.country_instance_type)
+            f"memory of one {training.small_instance_type}, for the largest region's countries",
+            room(training.small_instance_type)
             / (1e6 * a_listener("chain_peak_mb") * ASSUMED["largest_region"]),
-            "`training.country_instance_type`",
+            "`training.small_instance_type`",
         ),
         (
             f"`training.max_runtime_minutes` ({training.max_runtime_minutes}) on one host",
@@ -225,10 +228,10 @@ def limits() -> list[tuple[str, float, str]]:
             "`training.instance_type` with more memory; it cannot be divided over hosts",
         ),
         (
-            f"`features.timeout_minutes` ({features.timeout_minutes}) of a Glue job with "
-            f"{features.max_workers} {features.worker_type}",
-            features.timeout_minutes * 60 * cores / slower,
-            "`features.max_workers`, `features.worker_type`",
+            f"`glue.timeout_minutes` ({glue.timeout_minutes}) of a Glue job with "
+            f"{glue.max_workers} {glue.worker_type}",
+            glue.timeout_minutes * 60 * cores / slower,
+            "`glue.max_workers`, `glue.worker_type`",
         ),
         (
             f"`serving.max_instances` ({serving.max_instances}), each listener asked once a month",

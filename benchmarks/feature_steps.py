@@ -24,6 +24,7 @@ from glue_jobs.arrow import read_listeners
 from glue_jobs.country import embeddings, svd
 from glue_jobs.country.cleaning import artist_names, clean
 from glue_jobs.country.featuriser import Featuriser, listener_frame
+from glue_jobs.country.selection import split
 from glue_jobs.job import job_session
 from glue_jobs.raw import read_raw
 from glue_jobs.storage import Storage
@@ -105,7 +106,7 @@ def our_embeddings(listeners: DataFrame, names: DataFrame) -> tuple[pd.DataFrame
 def our_listeners(
     listeners: DataFrame, artists: pd.DataFrame, vectors: np.ndarray, count: int
 ) -> DataFrame:
-    """Return listener vectors as `splits` makes them, without what it learns from labels."""
+    """Return listener vectors as `features` makes them, without what it learns from labels."""
     weights = svd.idf(artists["listeners"].to_numpy(dtype=np.int64), count)
     fit = ArtistFeatures(
         salience=weights,
@@ -172,8 +173,8 @@ def measure(spark: SparkSession, folder: Path, repeats: int) -> dict[str, float]
     for _ in range(max(repeats, 3)):
         timed("listeners_ours", lambda: compute(ours))
         timed("listeners_original", lambda: compute(theirs))
-    ours.write.parquet(storage.uri("ours"))
-    theirs.write.parquet(storage.uri("original"))
+    ours.withColumn("split", split()).write.parquet(storage.uri("ours"))
+    theirs.withColumn("split", split()).write.parquet(storage.uri("original"))
     return {name: statistics.median(values) for name, values in times.items()}
 
 

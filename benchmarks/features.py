@@ -32,7 +32,7 @@ from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
 from listening.countries import country_code  # noqa: E402
-from listening.country.splits import split_of  # noqa: E402
+from listening.resources import QUALITY  # noqa: E402
 from ops.sample import write_sample  # noqa: E402
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ SIZES = (20_000, 80_000, 320_000)
 STEPS_SIZE = 20_000
 ARTISTS = 50_000
 DRIVER_MEMORY = "4g"
-JOBS = ("embeddings", "splits")
+JOBS = ("embeddings", "features")
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def quality(folder: Path, codes: dict[str, str | None]) -> dict[str, float]:
     users = table.column("user_id").to_pylist()
     features = np.array(table.column("features").to_pylist(), dtype=np.float32)
     country = np.array([codes.get(user) or "" for user in users])
-    split = np.array([split_of(user) for user in users])
+    split = np.array(table.column("split").to_pylist())
     train, test = ((country != "") & (split == name) for name in ("train", "validation"))
     scale = StandardScaler().fit(features[train])
     model = LogisticRegression(C=0.1, max_iter=100).fit(
@@ -144,10 +144,10 @@ def scale(folder: Path, listeners: int) -> list[dict[str, Any]]:
     rows = []
     for job in JOBS:
         ended = in_glue(
-            *(f"glue_jobs/{job}.py", "--JOB_RUN_ID", f"jr_{job}", "--data_uri", folder.as_uri())
+            *(f"glue_jobs/country/{job}.py", "--JOB_RUN_ID", f"jr_{job}"),
+            *("--data_uri", folder.as_uri()),
         )
-        kind = "embeddings" if job == "embeddings" else "features"
-        report = json.loads((folder / kind / f"jr_{job}" / "quality.json").read_text())
+        report = json.loads((folder / "country" / job / f"jr_{job}" / QUALITY).read_text())
         dropped = report["plays" if job == "embeddings" else "listeners"]["dropped"]
         rows.append({"listeners": listeners, "job": job, **vars(ended), "dropped": dropped})
     return rows

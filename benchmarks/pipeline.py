@@ -21,7 +21,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from country.features import ARTISTS, JOBS, ROOT, STEPS_SIZE, Ended, in_glue, measured
+from features import ARTISTS, JOBS, ROOT, STEPS_SIZE, Ended, in_glue, measured
+
 from local_aws.glue import JAVA_OPTIONS
 from ops.sample import write_sample
 
@@ -40,7 +41,7 @@ def ours(data: Path) -> dict[str, Ended]:
     found = {}
     for job in JOBS:
         arguments = ("--JOB_RUN_ID", f"jr_{job}", "--data_uri", data.as_uri())
-        found[job] = in_glue(f"glue_jobs/{job}.py", *arguments, java_options=JAVA_OPTIONS)
+        found[job] = in_glue(f"glue_jobs/country/{job}.py", *arguments, java_options=JAVA_OPTIONS)
     return found | {"flat judge": in_image("flat", data), "training": in_image("ours", data)}
 
 

@@ -25,10 +25,11 @@ from country.chained import chain_tasks  # noqa: E402
 from country.features import FeaturesManifest, Listeners, read_listeners  # noqa: E402
 from country.fitting import Machine, Task, fit, flat_task  # noqa: E402
 from job import Job  # noqa: E402
-from listening.country import bundle  # noqa: E402
+from listening.archive import pack, write_prior  # noqa: E402
 from listening.country.chain import log_softmax  # noqa: E402
 from listening.metrics import Outcomes, Population, by_class, summary  # noqa: E402
 from listening.resources import LATEST, MANIFEST  # noqa: E402
+from listening.systems import SYSTEMS  # noqa: E402
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -42,10 +43,15 @@ UNVISITED = float(np.log(1e-12))
 """Log-probability of a country whose region was not visited."""
 
 
+def features_run(data: Path) -> Path:
+    """Return the folder of the run that the Glue jobs left."""
+    features = data / SYSTEMS["country"].output("features")
+    return features / str(json.loads((features / LATEST).read_text())["run"])
+
+
 def job(data: Path, task: str, region: str = "") -> Job:
     """Return a training job with the channels that the state machine gives it."""
-    features = data / "features"
-    run = features / json.loads((features / LATEST).read_text())["run"]
+    run = features_run(data)
     folder = data / "training" / (region or task)
     for name in ("manifest", "model", "output"):
         (folder / name).mkdir(parents=True)
@@ -69,7 +75,7 @@ def job(data: Path, task: str, region: str = "") -> Job:
             "champion": data / "champion",
         }
     return Job(
-        hyperparameters={"task": task, **({"region": region} if region else {})},
+        hyperparameters={"task": f"country.{task}", **({"item": region} if region else {})},
         channels=channels,
         model_folder=folder / "model",
         output_folder=folder / "output",
@@ -80,20 +86,18 @@ def train(data: Path, task: str, region: str = "") -> None:
     """Train one model and put its archive where `assemble` looks for it."""
     one = job(data, task, region)
     entry.run(one)
-    bundle.pack(one.model_folder, data / "models" / (region or task) / "model.tar.gz")
+    pack(one.model_folder, data / "models" / (region or task) / "model.tar.gz")
 
 
 def ours(data: Path) -> dict[str, float]:
     """Train the chain and assemble the bundle; return its metrics on test."""
-    features = data / "features"
-    run = features / json.loads((features / LATEST).read_text())["run"]
-    manifest = FeaturesManifest.read(run)
+    manifest = FeaturesManifest.read(features_run(data))
     train(data, "region")
     for region in manifest.regions.regions:
         train(data, "country", region.slug)
     prior = data / "prior"
-    bundle.write_prior(prior, regions=manifest.regions, countries=manifest.countries)
-    bundle.pack(prior, data / "champion" / "hierarchy.tar.gz")
+    write_prior(prior, system="country")
+    pack(prior, data / "champion" / "bundle.tar.gz")
     assemble = job(data, "assemble")
     entry.run(assemble)
     found = json.loads((assemble.output_folder / "evaluation.json").read_text())["metrics"]

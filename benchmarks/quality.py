@@ -51,7 +51,7 @@ from country.fitting import Machine, Task, fit, flat_task, uncalibrated  # noqa:
 from country.held_out import HeldOut  # noqa: E402
 from country.recipe import Recipe, recipe_for  # noqa: E402
 from glue_jobs.country import embeddings  # noqa: E402
-from glue_jobs.country import features as splits  # noqa: E402
+from glue_jobs.country import features as features_job  # noqa: E402
 from glue_jobs.country.cleaning import artist_names, clean  # noqa: E402
 from glue_jobs.country.featuriser import Featuriser, feature_layout, listener_frame  # noqa: E402
 from glue_jobs.country.packing import to_batch  # noqa: E402
@@ -122,7 +122,7 @@ class Source:
         plays, users = read_raw(storage, "batch")
         clean(plays, users).listeners.write.parquet(storage.uri("listeners/"))
         listeners = spark.read.parquet(storage.uri("listeners/")).persist()
-        parameters = splits.Parameters()
+        parameters = features_job.Parameters()
         selection = select(
             count_labels(listeners),
             default_regions(),
@@ -172,7 +172,9 @@ class Draw:
     @cached_property
     def kept(self) -> DataFrame:
         """Listeners of kept countries with their split and fold."""
-        kept = self.source.selection.apply(self.source.listeners, folds=splits.Parameters().folds)
+        kept = self.source.selection.apply(
+            self.source.listeners, folds=features_job.Parameters().folds
+        )
         return kept.withColumn("split", self.place).persist()
 
     @cached_property
@@ -215,8 +217,8 @@ class Draw:
         artists, vectors = self.source.artists(
             self.unsupervised, method=self.method, seed=self.seed
         )
-        fits, _ = splits.learn(
-            self.kept, artists, vectors, self.source.selection, splits.Parameters()
+        fits, _ = features_job.learn(
+            self.kept, artists, vectors, self.source.selection, features_job.Parameters()
         )
         featuriser = Featuriser(pa.array(artists["artist_key"], pa.string()), fits, self.layout)
         frame = listener_frame(self.kept, featuriser).select("user_id", "features").toPandas()
@@ -356,7 +358,7 @@ class Draw:
         labels = np.concatenate([self.labels("train"), self.labels("validation")])
         model = LogisticRegression(C=best[1].C, max_iter=200)
         held_out = cross_val_predict(
-            model, known, labels, cv=splits.Parameters().folds, method="predict_log_proba"
+            model, known, labels, cv=features_job.Parameters().folds, method="predict_log_proba"
         )
         test = model.fit(known, labels).predict_log_proba(vectorizer.transform(lists["test"]))
         return self._of_probabilities("tfidf", held_out, labels, test)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "sagemaker"))
 
 import plots  # noqa: E402
-from templates import html_template  # noqa: E402
+from report_frame import html_template  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

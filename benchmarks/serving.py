@@ -48,8 +48,8 @@ import pyarrow.parquet as pq  # noqa: E402
 
 from benchmarks import multi_model_server as mms  # noqa: E402
 from benchmarks.synthetic_bundle import SyntheticBundle  # noqa: E402
-from inference.country.answers import load_answerer  # noqa: E402
-from listening.country.bundle import Hierarchy, TrainedModel, load  # noqa: E402
+from inference.handlers import load_handler  # noqa: E402
+from listening.country.bundle import Bundle, TrainedModel, load  # noqa: E402
 from listening.country.chain import Chain, log_probabilities  # noqa: E402
 from listening.country.predictor import ChainPredictor, Model  # noqa: E402
 
@@ -74,7 +74,7 @@ class Material:
 
     Parameters
     ----------
-    hierarchy
+    bundle
         The bundle's folder.
     table
         The artist table as parquet: names, vectors and all columns.
@@ -84,7 +84,7 @@ class Material:
         Listeners raw, as JSON requests, and as features.
     """
 
-    hierarchy: Path
+    bundle: Path
     table: Path
     flat: Path
     listeners: list[RawListener]
@@ -108,7 +108,7 @@ def prepare(folder: Path) -> Material:
     listeners, _ = made.generate(1_000)
     features = made.features(listeners)
     models = as_unsure_as_real(made.models, features[:200])
-    made.write(folder / "hierarchy", models)
+    made.write(folder / "bundle", models)
     made.write_single(folder / "flat", "flat")
     made.write_single(folder / "region", "region")
     matrix = made.table.matrix
@@ -136,7 +136,7 @@ def prepare(folder: Path) -> Material:
         for listener in listeners
     ]
     return Material(
-        folder / "hierarchy",
+        folder / "bundle",
         folder / "artists.parquet",
         folder / "flat" / "model.txt",
         listeners,
@@ -223,7 +223,7 @@ class Original:
 class PlainChain:
     """All models by `Booster.predict`, and the full sum."""
 
-    def __init__(self, bundle: Hierarchy) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         self._models = [(spec, Model(spec, bundle.text(spec)).booster) for spec in bundle.models]
 
     def top(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
@@ -249,7 +249,7 @@ def text_and_dict(material: Material) -> tuple[Any, Any]:
     table = pq.read_table(material.table, columns=["artist_name", "row"])
     rows = table["row"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
     artists = dict(zip(table["artist_name"].to_pylist(), map(np.copy, rows), strict=True))
-    texts = sorted((material.hierarchy / "models").glob("*.txt"))
+    texts = sorted((material.bundle / "models").glob("*.txt"))
     return artists, [lightgbm.Booster(model_file=str(path)) for path in texts]
 
 
@@ -417,8 +417,8 @@ def drive(
 def one_listener(material: Material) -> dict[str, Any]:
     """One listener: JSON to JSON against the original, prediction alone against the plain chain."""
     original = Original(material)
-    bundle = load(material.hierarchy)
-    assert isinstance(bundle, Hierarchy)
+    bundle = load(material.bundle)
+    assert isinstance(bundle, Bundle)
     plain, predictor = PlainChain(bundle), ChainPredictor(bundle)
     rows = material.features
 
@@ -445,7 +445,7 @@ def one_listener(material: Material) -> dict[str, Any]:
         visited[str(k)] = float(found.mean())
         evaluated[str(k)] = float((every + of_countries).mean() / (every + trees.sum()))
     with ours() as (port, _):
-        load_model(port, "m", material.hierarchy)
+        load_model(port, "m", material.bundle)
         times = latencies(port, material.bodies)
         old = medians({"original": lambda i: original.answer(material.bodies[i])}, repeats=5)
         times += latencies(port, material.bodies)
@@ -471,14 +471,14 @@ def quantile(seconds: Sequence[float], percent: float) -> float:
 def against_mms(material: Material, folder: Path) -> dict[str, Any]:
     """Measure latency and throughput of the same script under both servers."""
     wrapped = folder / "wrapped"
-    shutil.copytree(material.hierarchy, wrapped, copy_function=os.link)
+    shutil.copytree(material.bundle, wrapped, copy_function=os.link)
     (wrapped / "MAR-INF").mkdir()
     (wrapped / "MAR-INF" / "MANIFEST.json").write_text(
         '{"runtime": "python", "model": {"modelName": "m", "handler": "mms_handler:handle"}}'
     )
     with ours() as own, multi_model_server(folder) as reference:
         servers = {"ours": own, "mms": reference}
-        load_model(own[0], "m", material.hierarchy)
+        load_model(own[0], "m", material.bundle)
         load_model(reference[0], "m", wrapped)
         times: dict[str, list[float]] = {name: [] for name in servers}
         rates: dict[str, list[float]] = {name: [] for name in servers}
@@ -514,8 +514,8 @@ def batches(material: Material) -> dict[str, Any]:
 
     Of the latter, the plain side is extrapolated.
     """
-    bundle = load(material.hierarchy)
-    assert isinstance(bundle, Hierarchy)
+    bundle = load(material.bundle)
+    assert isinstance(bundle, Bundle)
     plain, predictor = PlainChain(bundle), ChainPredictor(bundle)
     rows = material.features[:1_000]
     times = medians(
@@ -544,11 +544,11 @@ def batches(material: Material) -> dict[str, Any]:
 def loading(material: Material) -> dict[str, Any]:
     """Measure cold loads, files in the page cache on both sides."""
     sides: dict[str, Callable[[int], Any]] = {
-        "bundle": lambda _: load_answerer(material.hierarchy),
+        "bundle": lambda _: load_handler(material.bundle),
         "text and dict": lambda _: text_and_dict(material),
     }
     times = medians(sides, repeats=9, rounds=9)
-    size = sum(path.stat().st_size for path in material.hierarchy.rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in material.bundle.rglob("*") if path.is_file())
     return {
         "seconds": times,
         "bundle_megabytes": size / 1e6,
@@ -568,12 +568,12 @@ def memory(material: Material) -> dict[str, Any]:
 
     Of ours, the whole artist table is added, as if all of it had been touched besides.
     """
-    tables = sum(path.stat().st_size for path in (material.hierarchy / "artists").iterdir())
+    tables = sum(path.stat().st_size for path in (material.bundle / "artists").iterdir())
     found: dict[str, dict[str, float]] = {}
     context = multiprocessing.get_context("spawn")
     for workers in (1, 4):
         with ours(workers) as (port, process):
-            load_model(port, "m", material.hierarchy)
+            load_model(port, "m", material.bundle)
             latencies(port, material.bodies[:200])
             family = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
             bundle = sum(member.memory_full_info().pss for member in family) + tables
@@ -608,7 +608,7 @@ def busy(material: Material) -> dict[str, Any]:
     quiet: list[float] = []
     loaded: list[float] = []
     with ours() as (port, _):
-        load_model(port, "m", material.hierarchy)
+        load_model(port, "m", material.bundle)
         for _ in range(3):
             quiet += latencies(port, material.bodies[:300])
             stop = context.Event()
@@ -630,7 +630,7 @@ def sustained(material: Material) -> dict[str, Any]:
     """Load at 80% of the peak rate while models come and go, and a worker is killed at the end."""
     with ours() as (port, process):
         server = psutil.Process(process.pid)
-        load_model(port, "m", material.hierarchy)
+        load_model(port, "m", material.bundle)
         peak = drive(port, material.bodies, 5)[0] / 5
         stop = threading.Event()
         churned = 0
@@ -638,7 +638,7 @@ def sustained(material: Material) -> dict[str, Any]:
         def churn() -> None:
             nonlocal churned
             while not stop.is_set():
-                load_model(port, "other", material.hierarchy.parent / "region")
+                load_model(port, "other", material.bundle.parent / "region")
                 with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
                     connection.sendall(
                         b"DELETE /models/other HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"

@@ -10,7 +10,7 @@ import lightgbm
 import numpy as np
 
 from listening.country.artist_table import ArtistTable
-from listening.country.bundle import About, TrainedModel, write_hierarchy, write_single
+from listening.country.bundle import About, TrainedModel, write_bundle, write_single
 from listening.country.layout import Block, FeatureLayout
 from listening.country.listeners import ListenerBatch, RawListener, listener_features
 from listening.country.model_spec import ModelSpec
@@ -195,7 +195,6 @@ class SyntheticBundle:
             classes=tuple(classes),
             columns=tuple(range(layout.width)) if block else tuple(map(int, original)),
             base_columns=tuple(layout.columns(block, classes).tolist()) if block else (),
-            base_weight=0.5,
             scale=0.9,
             bias=tuple(0.01 * i for i in range(len(classes))),
             rounds=self.rounds,
@@ -233,10 +232,10 @@ class SyntheticBundle:
         )
 
     def write(self, folder: Path, models: Sequence[TrainedModel] = ()) -> str:
-        """Write the hierarchy bundle, of these models if given; return its version."""
+        """Write the bundle, of these models if given; return its version."""
         shares = 1 / np.arange(1, len(self.codes) + 1)
         prior = dict(zip(self.codes, (shares / shares.sum()).tolist(), strict=True))
-        return write_hierarchy(
+        return write_bundle(
             folder,
             self.about,
             models=models or self.models[:-1],

@@ -59,7 +59,7 @@ def region_table() -> RegionTable:
 
 
 def layout_of(regions: RegionTable) -> FeatureLayout:
-    """Return the layout that the Glue job `splits` writes by default."""
+    """Return the layout that the Glue job `features` writes by default."""
     countries = tuple(regions.region_of)
     slugs = tuple(region.slug for region in regions.regions)
     return FeatureLayout(

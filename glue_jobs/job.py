@@ -81,10 +81,18 @@ class Arguments:
 
     @property
     def data_uri(self) -> str:
-        """The URI that all prefixes are relative to."""
-        uri = self.get("data_uri", "")
+        """The URI of the data bucket, which the prefixes of batches and runs are relative to."""
+        return self._bucket("data")
+
+    @property
+    def models_uri(self) -> str:
+        """The URI of the models bucket: endpoint, captures and reports."""
+        return self._bucket("models")
+
+    def _bucket(self, what: str) -> str:
+        uri = self.get(f"{what}_uri", "")
         if not uri:
-            raise DataError("--data_uri is missing: give the data bucket, s3://<bucket>/")
+            raise DataError(f"--{what}_uri is missing: give the {what} bucket, s3://<bucket>/")
         return uri
 
     @property

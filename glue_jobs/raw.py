@@ -13,10 +13,15 @@ from listening.errors import DataError
 from listening.log.raw_formats import (
     PLAYS_COLUMNS,
     PLAYS_OPTIONAL,
+    TEXT,
     USERS_COLUMNS,
     USERS_OPTIONAL,
+    Kind,
     RawTable,
+    check_columns,
+    check_type,
     file_format,
+    no_rows,
     recognise,
 )
 from listening.resources import RAW, READY
@@ -25,9 +30,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from glue_jobs.storage import Storage
-
-TEXT = ("user_id", "artist_name", "country", "mbid")
-"""Columns that must be text; a listener's id may be an integer as well."""
 
 
 def latest_batch(storage: Storage) -> str:
@@ -110,14 +112,10 @@ def _read(
         raise DataError(
             f"{where}: not readable ({first_cause(error)}); write the file anew"
         ) from error
-    missing = [name for name in columns if name not in frame.columns and name not in optional]
-    if missing:
-        raise DataError(
-            f"{where}: no column {' or '.join(missing)} among {', '.join(frame.columns)}; "
-            "name the columns as the raw format does"
-        )
+    required = [name for name in columns if name not in optional]
+    check_columns(frame.columns, required, source=where)
     if empty:
-        raise DataError(f"{where}: the table has no rows; write the listeners' plays to it")
+        raise no_rows(where)
     return frame.select(
         *(_column(frame, name, where) for name in dict.fromkeys((*columns, *optional)))
     )
@@ -149,21 +147,19 @@ def _column(frame: DataFrame, name: str, where: str) -> Column:
     if name not in frame.columns:
         return _nothing(name)
     column, kind = F.col(f"`{name}`"), frame.schema[name].dataType
-    is_text = isinstance(kind, T.StringType)
+    check_type(name, _kind(kind), found=kind.simpleString(), source=where)
     if name in TEXT:
-        if not is_text and not (name == "user_id" and isinstance(kind, T.IntegralType)):
-            _refuse(where, name, kind, "text")
         return F.trim(column.cast("string")).alias(name) if name == "user_id" else column
-    if not is_text and not isinstance(kind, T.NumericType):
-        _refuse(where, name, kind, "a number")
     return column.cast("double").alias(name)
+
+
+def _kind(kind: T.DataType) -> Kind | None:
+    if isinstance(kind, T.StringType):
+        return "text"
+    if isinstance(kind, T.IntegralType):
+        return "integer"
+    return "number" if isinstance(kind, T.NumericType) else None
 
 
 def _nothing(name: str) -> Column:
     return F.lit(None).cast("string" if name in TEXT else "double").alias(name)
-
-
-def _refuse(where: str, name: str, kind: T.DataType, expected: str) -> None:
-    raise DataError(
-        f"{where}: column {name} is {kind.simpleString()}, expected {expected}; write it as such"
-    )

@@ -1,1 +1,1 @@
-"""Models to countries: the inference script, and the server of SageMaker's multi-model contract."""
+"""Models to answers: the inference script, and the server of SageMaker's multi-model contract."""

@@ -27,7 +27,7 @@ from listening.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from inference.country.answers import Answerer
+    from inference.handlers import Handler
     from inference.settings import Settings
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -49,7 +49,7 @@ class LoadedModel:
     """A model that a worker can answer with, and the folder that it was loaded from."""
 
     url: str
-    answerer: Answerer
+    handler: Handler
 
 
 class Host(Protocol):
@@ -184,10 +184,10 @@ class Application:
         return Response.json(document)
 
     async def _invoke(self, name: str, headers: dict[bytes, bytes], receive: Receive) -> Response:
-        answerer = self._model(name).answerer
+        handler = self._model(name).handler
         body = await self._body(receive, headers)
         arguments = (
-            answerer,
+            handler,
             body,
             headers.get(b"content-type", b"").decode("latin-1"),
             headers.get(b"accept", b"").decode("latin-1"),

@@ -10,27 +10,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference.country.answers import load_answerer
-from inference.country.inputs import parse
-from inference.country.outputs import negotiate, write
+from inference.handlers import load_handler
 
 if TYPE_CHECKING:
-    from inference.country.answers import Answerer
+    from inference.handlers import Handler
 
 
-def model_fn(model_dir: str | Path) -> Answerer:
+def model_fn(model_dir: str | Path) -> Handler:
     """Load the archive that was unpacked into a folder.
 
     Raises
     ------
-    BundleError
+    ArchiveError
         It is not an archive of this project's format, or it was corrupted.
     """
-    return load_answerer(Path(model_dir))
+    return load_handler(Path(model_dir))
 
 
 def transform_fn(
-    model: Answerer, body: bytes | str, content_type: str, accept: str
+    model: Handler, body: bytes | str, content_type: str, accept: str
 ) -> tuple[bytes, str]:
     """Answer a request.
 
@@ -39,7 +37,7 @@ def transform_fn(
     model
         What `model_fn` returned.
     body, content_type, accept
-        The request; see `inference.country.inputs.parse` and `inference.country.outputs.negotiate`.
+        The request.
 
     Returns
     -------
@@ -51,6 +49,4 @@ def transform_fn(
     RequestError
         The request cannot be answered: names the field, and holds the HTTP status.
     """
-    media_type = negotiate(accept, content_type)
-    questions = parse(body.encode() if isinstance(body, str) else body, content_type)
-    return write(model.answer(questions), media_type), media_type
+    return model.answer(body.encode() if isinstance(body, str) else body, content_type, accept)

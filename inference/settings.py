@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from listening.errors import ListeningError
+from listening.resources import MAX_BODY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,7 @@ class Settings:
     multi_model: bool = False
     workers: int = 1
     model_folder: Path = Path("/opt/ml/model")
-    max_body: int = 25 * MEBIBYTE
+    max_body: int = MAX_BODY
     memory_limit: int = 1024 * MEBIBYTE
 
     @classmethod
@@ -79,7 +80,7 @@ class Settings:
             multi_model=environment.get("SAGEMAKER_MULTI_MODEL", "").lower() == "true",
             workers=workers,
             model_folder=Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "model",
-            max_body=number("SAGEMAKER_MAX_PAYLOAD_IN_MB", 25, 1) * MEBIBYTE,
+            max_body=number("SAGEMAKER_MAX_PAYLOAD_IN_MB", MAX_BODY // MEBIBYTE, 1) * MEBIBYTE,
             memory_limit=MEBIBYTE
             * number("LISTENING_MODEL_MEMORY_MB", default_memory // MEBIBYTE, 1),
         )

@@ -26,13 +26,14 @@ from inference.app import SINGLE
 from inference.control import Ask, Channel, Do, Done, Taken, Told
 from inference.log import log
 from inference.worker import DRAIN, Worker
+from listening.archive import load
+from listening.errors import ArchiveError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from inference.settings import Settings
 
-TEXT_IN_MEMORY = 2.7  # bytes for each byte of a model's text in every worker, once it has explained
 BACKLOG = 2048  # connections that wait to be accepted
 QUICK_DEATH = 5.0  # seconds
 MAX_QUICK_DEATHS = 10
@@ -67,6 +68,8 @@ class _Operation:
     ----------
     asked_by
         The worker to be told, and the number of its question; None for the supervisor's own.
+    memory
+        Bytes that the model takes in all workers together.
     waiting
         The tasks that are not done, and who does each.
     verified
@@ -77,6 +80,7 @@ class _Operation:
 
     ask: Ask
     asked_by: _Process | None
+    memory: int = 0
     waiting: dict[int, _Process] = field(default_factory=dict)
     verified: bool = False
     failure: tuple[int, str] | None = None
@@ -104,6 +108,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Process] = []
         self._models: dict[str, str] = {}  # name to folder, of what all workers serve
+        self._memory: dict[str, int] = {}  # name to bytes, of the same
         self._operations: dict[str, _Operation] = {}
         self._tasks = itertools.count()
         self._serving: set[int] = set()  # tasks that make a worker serve
@@ -266,44 +271,50 @@ class Supervisor:
         if running is not None:
             running.queue.append((worker, ask))
             return
-        refusal = self._refusal(ask)
-        if refusal is None:
-            self._start(_Operation(ask, worker))
+        try:
+            operation = _Operation(ask, worker, self._granted(ask))
+        except RequestError as error:
+            worker.channel.send(Told(ask=ask.ask, status=error.status, message=str(error)))
         else:
-            worker.channel.send(Told(ask=ask.ask, status=refusal[0], message=refusal[1]))
+            self._start(operation)
 
-    def _refusal(self, ask: Ask) -> tuple[int, str] | None:
+    def _granted(self, ask: Ask) -> int:
+        """Return the bytes that what is asked for will take.
+
+        Raises
+        ------
+        RequestError
+            It cannot be done.
+        """
         if ask.verb == "unload":
-            return None if ask.name in self._models else (404, f"model {ask.name!r} is not loaded")
+            if ask.name not in self._models:
+                raise RequestError(f"model {ask.name!r} is not loaded", status=404)
+            return 0
         if ask.name in self._models:
-            return 409, f"model {ask.name!r} is already loaded"
+            raise RequestError(f"model {ask.name!r} is already loaded", status=409)
         if not PurePosixPath(ask.url).is_absolute() or ".." in PurePosixPath(ask.url).parts:
-            return 400, "url: must be an absolute path without '..'"
-        folder = Path(ask.url)
-        if not folder.is_dir():
-            return 404, f"url: no such folder {ask.url!r}"
-        loading = [o.ask.url for o in self._operations.values() if o.ask.verb == "load"]
-        taken = sum(self._memory(Path(url)) for url in [*self._models.values(), *loading])
-        needed, limit = self._memory(folder), self._settings.memory_limit
+            raise RequestError("url: must be an absolute path without '..'")
+        if not Path(ask.url).is_dir():
+            raise RequestError(f"url: no such folder {ask.url!r}", status=404)
+        try:
+            needed = load(Path(ask.url), verify=False).memory.of(self._settings.workers)
+        except ArchiveError as error:
+            raise RequestError(str(error), status=500) from error
+        loading = sum(operation.memory for operation in self._operations.values())
+        taken, limit = sum(self._memory.values()) + loading, self._settings.memory_limit
         if taken + needed > limit:
-            return 507, (
+            raise RequestError(
                 f"not enough memory: the model takes about {needed} bytes, "
-                f"{taken} of {limit} are taken; unload a model"
+                f"{taken} of {limit} are taken; unload a model",
+                status=507,
             )
-        return None
-
-    def _memory(self, folder: Path) -> int:
-        """Return about how many bytes a model takes in all workers together."""
-        shared = sum(path.stat().st_size for path in folder.glob("artists/*.npy"))
-        models = [*folder.glob("models/*.txt"), *folder.glob("model.txt")]
-        texts = sum(path.stat().st_size for path in models)
-        return int(shared + texts * TEXT_IN_MEMORY * self._settings.workers)
+        return needed
 
     def _start(self, operation: _Operation) -> None:
         ask = operation.ask
         self._operations[ask.name] = operation
         if ask.verb == "unload":
-            del self._models[ask.name]
+            del self._models[ask.name], self._memory[ask.name]
             for worker in self._workers:
                 self._do(operation, worker)
         else:
@@ -350,7 +361,7 @@ class Supervisor:
         del self._operations[ask.name]
         status, message = operation.failure or (200, f"{ask.verb}ed")
         if ask.verb == "load" and status == 200:
-            self._models[ask.name] = ask.url
+            self._models[ask.name], self._memory[ask.name] = ask.url, operation.memory
         elif ask.verb == "load":
             log("model not loaded", model=ask.name, url=ask.url, status=status, reason=message)
             for worker in self._workers:

@@ -14,9 +14,9 @@ import uvicorn
 
 from inference.app import Application, LoadedModel
 from inference.control import Ask, Do, Done, Taken, Told
-from inference.country.answers import load_answerer
+from inference.handlers import load_handler
 from inference.log import log
-from listening.errors import BundleError
+from listening.errors import ArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,18 +139,18 @@ class Worker:
             return Done(task=task.task)
         started = time.perf_counter()
         try:
-            answerer = await asyncio.to_thread(load_answerer, Path(task.url), verify=task.verify)
-        except BundleError as error:
+            handler = await asyncio.to_thread(load_handler, Path(task.url), verify=task.verify)
+        except ArchiveError as error:
             return Done(task=task.task, status=500, message=str(error))
         except MemoryError:
             return Done(task=task.task, status=507, message="not enough memory to load the model")
         except Exception as error:  # an archive is not to be trusted either
             return Done(task=task.task, status=500, message=f"loading failed: {error!r}")
-        self.models[task.name] = LoadedModel(task.url, answerer)
+        self.models[task.name] = LoadedModel(task.url, handler)
         log(
             "model loaded",
             model=task.name,
-            version=answerer.bundle.version,
+            version=handler.archive.version,
             seconds=round(time.perf_counter() - started, 3),
         )
         return Done(task=task.task)

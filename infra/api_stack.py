@@ -12,10 +12,9 @@ from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_lambda as lambda_
 
 from infra.base_stack import BaseStack
-from infra.constructs.page_hosting import PageHosting
-from infra.constructs.permissions import RUNS, allow
+from infra.constructs.permissions import allow
 from infra.constructs.python_function import RUNTIME, Handler, PythonFunction
-from listening.resources import REPORTS
+from listening.resources import ASK_ROUTE, CHAMPION_ROUTE
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -40,7 +39,7 @@ POWERTOOLS_ACCOUNT = "017000801446"
 
 
 class ApiStack(BaseStack):
-    """Function with Powertools, throttled and logged HTTP API by IAM or JWT, page to ask in."""
+    """Function with Powertools, throttled and logged HTTP API by IAM or JWT."""
 
     def __init__(self, scope: Construct, *, settings: Settings, data: DataStack) -> None:
         super().__init__(scope, "api", settings=settings)
@@ -50,7 +49,6 @@ class ApiStack(BaseStack):
         self._integration = integrations.HttpLambdaIntegration("Function", self.function.function)
         self._build_routes()
         self.stage = self._build_stage()
-        self.page = self._build_page()
 
     def _build_function(self) -> PythonFunction:
         function = PythonFunction(
@@ -63,7 +61,8 @@ class ApiStack(BaseStack):
                 memory_mb=512,
                 environment={
                     "ENDPOINT": self.names.endpoint,
-                    "CHAMPION_PARAMETER": self.names.champion_parameter,
+                    "CHAMPION_PARAMETERS": self.names.champion_parameters(),
+                    "SYSTEMS": ",".join(self.settings.deployed),
                 },
                 layers=[self._powertools()],
             ),
@@ -73,7 +72,8 @@ class ApiStack(BaseStack):
             service="sagemaker", resource="endpoint", resource_name=self.names.endpoint
         )
         allow(function.role, ["sagemaker:InvokeEndpoint"], [endpoint])
-        allow(function.role, ["ssm:GetParameter"], [self.champion_arn])
+        champions = [self.champion_arn(system) for system in self.settings.deployed]
+        allow(function.role, ["ssm:GetParameter"], champions)
         return function
 
     def _powertools(self) -> lambda_.ILayerVersion:
@@ -97,7 +97,7 @@ class ApiStack(BaseStack):
             self,
             "HttpApi",
             api_name=self.names.prefix,
-            description="Which country is a listener from",
+            description="What plays tell about listeners: POST a question to /<system>",
             create_default_stage=False,
             default_authorizer=self._authorizer(),
         )
@@ -110,29 +110,14 @@ class ApiStack(BaseStack):
 
     def _build_routes(self) -> None:
         for path, method in (
-            ("/countries", apigateway.HttpMethod.POST),
-            ("/champion", apigateway.HttpMethod.GET),
+            (ASK_ROUTE, apigateway.HttpMethod.POST),
+            (CHAMPION_ROUTE, apigateway.HttpMethod.GET),
         ):
-            self.api.add_routes(path=path, methods=[method], integration=self._integration)
-
-    def _build_page(self) -> PageHosting | None:
-        """Host the page where its users can sign in, and let it search in a bundle's artists."""
-        jwt = self.settings.api.jwt
-        if jwt is None or jwt.page_client is None:
-            return None
-        self.api.add_routes(
-            path="/artist_index/{version}/{file}",
-            methods=[apigateway.HttpMethod.GET],
-            integration=self._integration,
-        )
-        artists = self.models_bucket.arn_for_objects(f"{REPORTS}*/artist_index/*")
-        allow(self.function.role, ["s3:GetObject"], [artists], because=RUNS)
-        allow(self.function.role, ["kms:Decrypt"], [self._data.key.key_arn])
-        self.function.function.add_environment("MODELS_BUCKET", self.models_bucket.bucket_name)
-        domain = f"{self.api.api_id}.execute-api.{self.region}.{self.url_suffix}"
-        page = PageHosting(self, "Hosting", api_domain=domain, jwt=jwt, key=self._data.key)
-        cdk.CfnOutput(self, "PageUrl", value=page.url, description="Redirect URI of the page")
-        return page
+            self.api.add_routes(
+                path=path.replace("<", "{").replace(">", "}"),
+                methods=[method],
+                integration=self._integration,
+            )
 
     def _build_stage(self) -> apigateway.HttpStage:
         logs = self.log_group(

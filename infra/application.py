@@ -8,8 +8,8 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
 from infra.api_stack import ApiStack
-from infra.data_stack import DataStack
-from infra.features_stack import WHEELS, FeaturesStack
+from infra.data_stack import WHEELS, DataStack
+from infra.features_stack import FeaturesStack
 from infra.monitoring_stack import MonitoringStack
 from infra.network_stack import NetworkStack
 from infra.serving_stack import ServingStack
@@ -17,14 +17,19 @@ from infra.settings import Settings, load_settings
 from infra.training_stack import TrainingStack
 from listening.errors import ListeningError
 from listening.resources import COST_TAG
+from listening.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+CONTEXT = {"aws:cdk:disable-creation-stack-traces": True, "aws:cdk:disable-stack-trace": True}
+"""What the app tells itself: the command line warns of these keys in ``cdk.json``."""
+
+
 def main() -> None:
     """Synthesise the environment that ``-c env=`` names, or say in a sentence why not."""
-    app = cdk.App()
+    app = cdk.App(context=CONTEXT)
     environment = app.node.try_get_context("env")
     if environment is None:
         raise SystemExit("name the environment: -c env=local, dev, staging or prod")
@@ -47,12 +52,12 @@ def build(app: cdk.App, settings: Settings, *, wheels: Path = WHEELS) -> None:
     wheels
         Folder of the wheels that Glue installs.
     """
-    data = DataStack(app, settings=settings)
+    data = DataStack(app, settings=settings, wheels=wheels)
     placement = NetworkStack(app, settings=settings, data=data).placement if settings.vpc else None
-    features = FeaturesStack(app, settings=settings, data=data, wheels=wheels)
-    TrainingStack(
-        app, settings=settings, data=data, placement=placement, splits_job=features.splits.name
-    )
+    for name in settings.deployed:
+        system = SYSTEMS[name]
+        FeaturesStack(app, settings=settings, data=data, system=system)
+        TrainingStack(app, settings=settings, data=data, placement=placement, system=system)
     ServingStack(app, settings=settings, data=data, placement=placement)
     api = ApiStack(app, settings=settings, data=data)
     MonitoringStack(app, settings=settings, data=data, api_id=api.api.api_id)

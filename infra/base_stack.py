@@ -22,19 +22,22 @@ ALLOW_DATA_DELETION = "allow_data_deletion"
 
 
 class BaseStack(cdk.Stack):
-    """The stack of one concern in one environment.
+    """The stack of one concern in one environment, of one system or of all.
 
     The account is that of the credentials in use at deployment, so nothing needs a look-up.
     """
 
-    def __init__(self, scope: Construct, concern: str, *, settings: Settings) -> None:
+    def __init__(
+        self, scope: Construct, concern: str, *, settings: Settings, system: str | None = None
+    ) -> None:
         self.settings = settings
         self.names = ResourceNames(settings.environment, cdk.Aws.ACCOUNT_ID, settings.region)
         super().__init__(
             scope,
-            self.names.stack(concern),
+            self.names.of(system).stack(concern) if system else self.names.stack(concern),
             env=cdk.Environment(region=settings.region),
-            description=f"listening, {settings.environment}: {concern}",
+            description=f"listening, {settings.environment}: {concern}"
+            + (f" of {system}" if system else ""),
             termination_protection=settings.termination_protection,
         )
 
@@ -56,13 +59,12 @@ class BaseStack(cdk.Stack):
         """The models bucket by its name."""
         return s3.Bucket.from_bucket_name(self, "ModelsBucket", self.names.models_bucket)
 
-    @property
-    def champion_arn(self) -> str:
-        """The ARN of the champion parameter, which `resources` names."""
+    def champion_arn(self, system: str) -> str:
+        """Return the ARN of a system's champion parameter, which `resources` names."""
         return self.format_arn(
             service="ssm",
             resource="parameter",
-            resource_name=self.names.champion_parameter.removeprefix("/"),
+            resource_name=self.names.of(system).champion_parameter.removeprefix("/"),
         )
 
     def log_group(self, construct_id: str, *, name: str, key: kms.IKey) -> logs.LogGroup:

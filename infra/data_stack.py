@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import aws_cdk as cdk
@@ -13,26 +14,37 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 
 from infra.base_stack import BaseStack
 from infra.constructs.catalog import Catalog
-from listening.resources import CAPTURES, CHECKPOINTS, SPARK_UI, TEMPORARY
+from infra.constructs.placed_objects import PlacedObjects
+from infra.settings import Settings, SettingsError
+from listening.resources import CAPTURES, PACKAGES, SPARK_UI, TEMPORARY
+from listening.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from constructs import Construct
 
-    from infra.settings import Settings
+ROOT = Path(__file__).parents[1]
+WHEELS = ROOT / "build" / "wheels"
 
 PUBLISHERS = ("cloudwatch", "budgets")
 """The services that send notices to the encrypted topic; EventBridge takes a role of ours."""
 
 
 class DataStack(BaseStack):
-    """Key, access-log bucket, data bucket, models bucket, topic of notices, tables."""
+    """Key, access-log bucket, data bucket, models bucket, wheels, topic of notices, tables.
 
-    def __init__(self, scope: Construct, *, settings: Settings) -> None:
+    Parameters
+    ----------
+    wheels
+        Folder of the wheels that Glue installs.
+    """
+
+    def __init__(self, scope: Construct, *, settings: Settings, wheels: Path = WHEELS) -> None:
         super().__init__(scope, "data", settings=settings)
         self.key = self._build_key()
         self.access_logs = self._build_access_logs()
         self.data_bucket = self._build_data_bucket()
         self.models_bucket = self._build_models_bucket()
+        self.wheels = self._place_wheels(wheels) if settings.wheels else []
         self.notices = self._build_notices()
         self.catalog = self._build_catalog()
 
@@ -82,9 +94,25 @@ class DataStack(BaseStack):
         return bucket
 
     def _build_models_bucket(self) -> s3.Bucket:
-        return self._keyed_bucket(
-            "Models", self.names.models_bucket, transient=(CAPTURES, CHECKPOINTS)
-        )
+        return self._keyed_bucket("Models", self.names.models_bucket, transient=(CAPTURES,))
+
+    def _place_wheels(self, folder: Path) -> list[str]:
+        """Put the wheels where Glue finds them under the names that pip needs; return their URIs.
+
+        Raises
+        ------
+        SettingsError
+            The folder has no wheels.
+        """
+        files = {f"{PACKAGES}{wheel.name}": wheel for wheel in sorted(folder.glob("*.whl"))}
+        if not files:
+            raise SettingsError(
+                f"{folder} holds no wheels for the Glue jobs: run `make wheels` once, or set "
+                f"wheels = false for [{self.settings.environment}] in environments.toml"
+            )
+        placed = PlacedObjects(self, "Wheels", bucket=self.data_bucket, key=self.key, files=files)
+        placed.node.add_dependency(self.data_bucket)
+        return [self.data_bucket.s3_url_for_object(key) for key in files]
 
     def _build_notices(self) -> sns.Topic:
         topic = sns.Topic(
@@ -105,6 +133,7 @@ class DataStack(BaseStack):
             self,
             "Catalog",
             name=self.names.prefix.replace("-", "_"),
+            systems=[SYSTEMS[name] for name in self.settings.deployed],
             data_bucket=self.data_bucket,
             models_bucket=self.models_bucket,
         )

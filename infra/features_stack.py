@@ -1,4 +1,4 @@
-"""Plays to features: the Glue jobs, the workflow that runs them in order, and what starts it."""
+"""A system's log to features: its Glue jobs, the workflow of some, and what starts it."""
 
 from __future__ import annotations
 
@@ -15,68 +15,57 @@ from aws_cdk import aws_s3_assets as assets
 from infra.base_stack import BaseStack
 from infra.constructs.glue_job import GlueJob, GlueRuntime, JobDefinition
 from infra.constructs.permissions import METRICS, RUNS, allow
-from infra.constructs.placed_objects import PlacedObjects
 from infra.constructs.workflow_start import WorkflowStart
-from infra.settings import Settings, SettingsError
-from listening.answer_profile import MEASURES
-from listening.resources import (
-    CAPTURES,
-    DRIFT,
-    EMBEDDINGS,
-    ENDPOINT,
-    FEATURES,
-    NAMESPACE,
-    PACKAGES,
-    RAW,
-    READY,
-    REPORTS,
-    SCORES,
-)
+from listening.resources import CAPTURES, ENDPOINT, NAMESPACE, RAW, READY, REPORTS
 
 if TYPE_CHECKING:
     from constructs import Construct
 
     from infra.data_stack import DataStack
-    from infra.settings import DriftSettings
+    from infra.settings import Settings
+    from listening.systems import Job, System
 
 ROOT = Path(__file__).parents[1]
-WHEELS = ROOT / "build" / "wheels"
-PACKAGES_OF_THE_JOBS = ("listening", "glue_jobs")
+SHIPPED = ("listening", "glue_jobs")
+"""The packages that every Glue job gets."""
 
 
 class FeaturesStack(BaseStack):
-    """Jobs `embeddings`, `splits`, `scoring` and `drift`; the workflow; event and schedule rules.
+    """The Glue jobs of a system's entry; the workflow; event and schedule rules.
 
     Parameters
     ----------
     data
-        The stack whose buckets and key the jobs use.
-    wheels
-        Folder of the wheels that Glue installs.
+        The stack whose buckets, key and wheels the jobs use.
+    system
+        Whose.
     """
 
     def __init__(
-        self, scope: Construct, *, settings: Settings, data: DataStack, wheels: Path = WHEELS
+        self, scope: Construct, *, settings: Settings, data: DataStack, system: System
     ) -> None:
-        super().__init__(scope, "features", settings=settings)
+        super().__init__(scope, "features", settings=settings, system=system.name)
         self._data = data
-        self._data_uri = self.data_bucket.s3_url_for_object("")
-        self.runtime = self._build_runtime(wheels)
-        self.embeddings = self._build_embeddings()
-        self.splits = self._build_splits()
-        self.scoring = self._build_scoring()
-        self.drift = self._build_drift(settings.drift) if settings.drift else None
+        self._system = system
+        self._own = settings.deployed[system.name]
+        self._named = self.names.of(system.name)
+        self.runtime = self._build_runtime()
+        self.jobs = {job.name: self._build_job(job) for job in system.jobs if self._runs(job)}
         self.workflow = self._build_workflow()
         self._build_triggers()
         self.start = self._build_start()
         self._build_rules()
 
-    def _build_runtime(self, wheels: Path) -> GlueRuntime:
+    def _runs(self, job: Job) -> bool:
+        """Tell whether the settings let a job run; what has a schedule needs theirs."""
+        return job.starts != "schedule" or self._own.drift is not None
+
+    def _build_runtime(self) -> GlueRuntime:
         key_arn = self._data.key.key_arn
         security = glue.CfnSecurityConfiguration(
             self,
             "Security",
-            name=f"{self.names.prefix}-glue",
+            name=f"{self._named.prefix}-glue",
             encryption_configuration=glue.CfnSecurityConfiguration.EncryptionConfigurationProperty(
                 s3_encryptions=[
                     glue.CfnSecurityConfiguration.S3EncryptionProperty(
@@ -94,132 +83,64 @@ class FeaturesStack(BaseStack):
             ),
         )
         return GlueRuntime(
-            settings=self.settings.features,
+            settings=self._own.glue,
             bucket=self.data_bucket,
             key=self._data.key,
             security_configuration=security.ref,
             packages=self._build_packages(),
-            wheels=self._place_wheels(wheels) if self.settings.wheels else (),
+            wheels=self._data.wheels,
         )
 
     def _build_packages(self) -> assets.Asset:
         """Stage the packages under one root; the CDK command line zips it when it deploys."""
         with tempfile.TemporaryDirectory() as root:
-            for package in PACKAGES_OF_THE_JOBS:
+            for package in SHIPPED:
                 shutil.copytree(
                     ROOT / package,
                     Path(root) / package,
-                    ignore=shutil.ignore_patterns("__pycache__", "cli"),
+                    ignore=shutil.ignore_patterns("__pycache__"),
                 )
             return assets.Asset(self, "Packages", path=root)
 
-    def _place_wheels(self, folder: Path) -> list[str]:
-        """Put the wheels where Glue finds them under the names that pip needs.
-
-        Raises
-        ------
-        SettingsError
-            The folder has no wheels.
-        """
-        files = {f"{PACKAGES}{wheel.name}": wheel for wheel in sorted(folder.glob("*.whl"))}
-        if not files:
-            raise SettingsError(
-                f"{folder} holds no wheels for the Glue jobs: run `make wheels` once, or set "
-                f"wheels = false for [{self.settings.environment}] in environments.toml"
-            )
-        self._wheels = PlacedObjects(
+    def _build_job(self, job: Job) -> GlueJob:
+        system = self._system
+        data = {"raw": RAW} | {other.name: system.output(other.name) for other in system.jobs}
+        models = {
+            "endpoint": f"{ENDPOINT}{system.name}/",
+            "captures": CAPTURES,
+            "reports": f"{REPORTS}{system.name}/",
+        }
+        beside = [models[read] for read in job.reads if read in models]
+        built = GlueJob(
             self,
-            "Wheels",
-            bucket=self.data_bucket,
-            key=self._data.key,
-            files=files,
-        )
-        return [self.data_bucket.s3_url_for_object(key) for key in files]
-
-    def _build_embeddings(self) -> GlueJob:
-        return self._job(
-            "Embeddings",
-            JobDefinition(
-                name=self.names.embeddings_job,
-                script=ROOT / "glue_jobs" / "country" / "embeddings.py",
-                reads=[RAW],
-                writes=[EMBEDDINGS],
-                arguments=self._feature_arguments(),
-            ),
-        )
-
-    def _build_splits(self) -> GlueJob:
-        return self._job(
-            "Splits",
-            JobDefinition(
-                name=self.names.splits_job,
-                script=ROOT / "glue_jobs" / "country" / "features.py",
-                reads=[EMBEDDINGS],
-                writes=[FEATURES],
-                arguments=self._feature_arguments(),
-            ),
-        )
-
-    def _feature_arguments(self) -> dict[str, str]:
-        return {"--data_uri": self._data_uri, **self.settings.features.quality.arguments()}
-
-    def _build_scoring(self) -> GlueJob:
-        scoring = self._job(
-            "Scoring",
-            JobDefinition(
-                name=self.names.scoring_job,
-                script=ROOT / "glue_jobs" / "country" / "scoring.py",
-                reads=[RAW],
-                writes=[SCORES],
+            job.name.capitalize(),
+            definition=JobDefinition(
+                name=self._named.job(job.name),
+                script=ROOT / "glue_jobs" / system.script(job),
+                reads=[data[read] for read in job.reads if read in data],
+                writes=[system.output(job.name)],
                 arguments={
-                    "--data_uri": self._data_uri,
-                    "--endpoint_uri": self.models_bucket.s3_url_for_object(ENDPOINT),
-                    "--champion_parameter": self.names.champion_parameter,
+                    "--data_uri": self.data_bucket.s3_url_for_object(""),
+                    **(self._champion_arguments() if beside else {}),
+                    **self._own.job_arguments(job.name),
                 },
             ),
+            runtime=self.runtime,
         )
-        self._allow_models(scoring, ENDPOINT)
-        allow(scoring.role, ["ssm:GetParameter"], [self.champion_arn])
-        return scoring
+        if beside:
+            self._allow_models(built, *beside)
+            allow(built.role, ["ssm:GetParameter"], [self.champion_arn(system.name)])
+        if job.starts == "schedule":
+            self._watch(built)
+        return built
 
-    def _build_drift(self, settings: DriftSettings) -> GlueJob:
-        limits = {f"--max_{m}": str(getattr(settings, f"max_{m}")) for m in MEASURES}
-        drift = self._job(
-            "Drift",
-            JobDefinition(
-                name=self.names.drift_job,
-                script=ROOT / "glue_jobs" / "drift.py",
-                reads=[],
-                writes=[DRIFT],
-                arguments={
-                    "--data_uri": self._data_uri,
-                    "--captures_uri": self.models_bucket.s3_url_for_object(CAPTURES),
-                    "--reports_uri": self.models_bucket.s3_url_for_object(REPORTS),
-                    "--champion_parameter": self.names.champion_parameter,
-                    "--environment": self.settings.environment,
-                    "--days": str(settings.days),
-                    "--least_listeners": str(settings.least_listeners),
-                    **limits,
-                },
-            ),
-        )
-        self._allow_models(drift, CAPTURES, REPORTS)
-        allow(drift.role, ["ssm:GetParameter"], [self.champion_arn])
-        allow(
-            drift.role,
-            ["cloudwatch:PutMetricData"],
-            ["*"],
-            because=METRICS,
-            conditions={"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
-        )
-        self._trigger(
-            "DriftOnSchedule",
-            "SCHEDULED",
-            drift,
-            schedule=settings.schedule,
-            start_on_creation=True,
-        )
-        return drift
+    def _champion_arguments(self) -> dict[str, str]:
+        """Return what a job needs that looks at the champion, or at what it answered."""
+        return {
+            "--models_uri": self.models_bucket.s3_url_for_object(""),
+            "--champion_parameter": self._named.champion_parameter,
+            "--environment": self.settings.environment,
+        }
 
     def _allow_models(self, job: GlueJob, *prefixes: str) -> None:
         """Let a job read prefixes of the models bucket."""
@@ -232,43 +153,69 @@ class FeaturesStack(BaseStack):
             conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
         )
 
+    def _watch(self, job: GlueJob) -> None:
+        """Run a job on the schedule of the settings, and let it send metrics."""
+        allow(
+            job.role,
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            because=METRICS,
+            conditions={"StringEquals": {"cloudwatch:namespace": NAMESPACE}},
+        )
+        assert self._own.drift is not None
+        self._trigger(
+            "OnSchedule",
+            "SCHEDULED",
+            job,
+            schedule=self._own.drift.schedule,
+            start_on_creation=True,
+        )
+
     def _build_workflow(self) -> glue.CfnWorkflow:
         return glue.CfnWorkflow(
             self,
             "Workflow",
-            name=self.names.workflow,
-            description="Plays to embeddings to features",
+            name=self._named.workflow,
+            description=" to ".join(["The log", *(job.name for job in self._system.workflow)]),
             max_concurrent_runs=1,
         )
 
     def _build_triggers(self) -> None:
-        start = self._trigger("Start", "EVENT", self.embeddings, in_workflow=True)
-        succeeded = glue.CfnTrigger.PredicateProperty(
-            conditions=[
-                glue.CfnTrigger.ConditionProperty(
-                    job_name=self.embeddings.name, logical_operator="EQUALS", state="SUCCEEDED"
-                )
-            ]
-        )
-        then = self._trigger(
-            "Then",
-            "CONDITIONAL",
-            self.splits,
-            in_workflow=True,
-            predicate=succeeded,
-            start_on_creation=True,
-        )
-        then.add_resource_dependency(self.embeddings.job)
-        # Glue refuses two triggers that are added to one workflow at the same moment.
-        then.add_resource_dependency(start)
-        self._trigger("EmbeddingsAlone", "ON_DEMAND", self.embeddings)
-        self._trigger("SplitsAlone", "ON_DEMAND", self.splits)
+        first, *following = (self.jobs[job.name] for job in self._system.workflow)
+        before = first
+        trigger = self._trigger("Start", "EVENT", first, in_workflow=True)
+        for number, job in enumerate(following):
+            succeeded = glue.CfnTrigger.PredicateProperty(
+                conditions=[
+                    glue.CfnTrigger.ConditionProperty(
+                        job_name=before.name, logical_operator="EQUALS", state="SUCCEEDED"
+                    )
+                ]
+            )
+            then = self._trigger(
+                f"Then{number or ''}",
+                "CONDITIONAL",
+                job,
+                in_workflow=True,
+                predicate=succeeded,
+                start_on_creation=True,
+            )
+            then.add_resource_dependency(before.job)
+            # Glue refuses two triggers that are added to one workflow at the same moment.
+            then.add_resource_dependency(trigger)
+            before, trigger = job, then
+        for entry in self._system.workflow:
+            self._trigger(f"{entry.name.capitalize()}Alone", "ON_DEMAND", self.jobs[entry.name])
 
     def _build_start(self) -> WorkflowStart:
-        workflow_arn = self.format_arn(
-            service="glue", resource="workflow", resource_name=self.names.workflow
+        return WorkflowStart(
+            self,
+            "WorkflowStart",
+            names=self._named,
+            settings=self._own.glue,
+            jobs=len(self._system.workflow),
+            key=self._data.key,
         )
-        return WorkflowStart(self, "WorkflowStart", workflow_arn=workflow_arn, key=self._data.key)
 
     def _build_rules(self) -> None:
         role = iam.Role(self, "StartRole", assumed_by=iam.ServicePrincipal("events.amazonaws.com"))
@@ -278,8 +225,8 @@ class FeaturesStack(BaseStack):
         events.CfnRule(
             self,
             "RawIsReady",
-            name=f"{self.names.prefix}-raw-ready",
-            description=f"{RAW}<batch>/{READY} has arrived: start the feature workflow",
+            name=f"{self._named.prefix}-raw-ready",
+            description=f"{RAW}<batch>/{READY} has arrived: start the workflow",
             event_pattern={
                 "source": ["aws.s3"],
                 "detail-type": ["Object Created"],
@@ -290,38 +237,31 @@ class FeaturesStack(BaseStack):
             },
             targets=[target],
         )
-        if self.settings.features.schedule:
+        if self._own.schedule:
             events.CfnRule(
                 self,
                 "Schedule",
-                name=f"{self.names.prefix}-schedule",
-                description="Start the feature workflow",
-                schedule_expression=self.settings.features.schedule,
+                name=f"{self._named.prefix}-schedule",
+                description="Start the workflow",
+                schedule_expression=self._own.schedule,
                 targets=[target],
             )
-
-        if self.settings.drift and self.settings.drift.retrain:
+        if self._own.drift and self._own.drift.retrain:
             events.CfnRule(
                 self,
                 "Drifted",
-                name=f"{self.names.prefix}-drifted",
-                description="Listeners have changed: start the feature workflow, then train",
+                name=f"{self._named.prefix}-drifted",
+                description="Listeners have changed: start the workflow, then train",
                 event_pattern={
                     "source": ["aws.cloudwatch"],
                     "detail-type": ["CloudWatch Alarm State Change"],
                     "detail": {
-                        "alarmName": [self.names.drift_alarm],
+                        "alarmName": [self._named.drift_alarm],
                         "state": {"value": ["ALARM"]},
                     },
                 },
                 targets=[target],
             )
-
-    def _job(self, construct_id: str, definition: JobDefinition) -> GlueJob:
-        job = GlueJob(self, construct_id, definition=definition, runtime=self.runtime)
-        if self.settings.wheels:
-            job.job.node.add_dependency(self._wheels)
-        return job
 
     def _trigger(
         self,
@@ -336,7 +276,7 @@ class FeaturesStack(BaseStack):
         trigger = glue.CfnTrigger(
             self,
             construct_id,
-            name=f"{self.names.workflow}{suffix}",
+            name=f"{self._named.prefix}{suffix}",
             type=kind,
             workflow_name=self.workflow.ref if in_workflow else None,
             actions=[glue.CfnTrigger.ActionProperty(job_name=job.name)],

@@ -14,8 +14,8 @@ from aws_cdk import aws_iam as iam
 from infra.base_stack import BaseStack
 from infra.constructs.permissions import allow, allow_key
 from infra.serving_stack import VARIANT
-from listening.answer_profile import MEASURES
 from listening.resources import COST_TAG, NAMESPACE
+from listening.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     from infra.data_stack import DataStack
     from infra.settings import Settings
+    from listening.systems import System
+
+    _Watched = tuple[str, cloudwatch.IMetric, float, str]
+    """Name, metric, threshold and reason of an alarm."""
 
 BUDGET_SHARE = 80
 """Percent of the month's budget at which a notice is sent."""
@@ -65,13 +69,9 @@ class MonitoringStack(BaseStack):
             self._graph(
                 "Glue: failed tasks", self._job_metrics("glue.driver.aggregate.numFailedTasks")
             ),
-            self._graph("Plays kept and dropped", self._own("rows_kept", "rows_dropped")),
         )
-        dashboard.add_widgets(
-            self._graph("Executions", self._executions("ExecutionsSucceeded", "ExecutionsFailed")),
-            self._graph("Execution time (ms)", self._executions("ExecutionTime", statistic="p90")),
-            self._graph("Bundles on test", self._own("accuracy", "top5", "macro_f1", "log_loss")),
-        )
+        for system in self._systems:
+            dashboard.add_widgets(*self._system_row(system))
         dashboard.add_widgets(
             self._graph("Invocations", self._endpoint("Invocations")),
             self._graph(
@@ -98,33 +98,43 @@ class MonitoringStack(BaseStack):
             self._graph("API latency (ms)", self._api("Latency", statistic="p99")),
             self._graph("API answers and errors", self._answers()),
         )
-        if self.settings.drift:
-            dashboard.add_widgets(
-                self._graph("Drift of answers", self._own(*(f"drift_{m}" for m in MEASURES)))
-            )
         return dashboard
+
+    def _system_row(self, system: System) -> list[cloudwatch.GraphWidget]:
+        """Return what is shown of one system."""
+        name = system.name
+        row = [
+            self._graph(
+                f"{name}: executions",
+                self._executions(system, "ExecutionsSucceeded", "ExecutionsFailed"),
+            ),
+            self._graph(
+                f"{name}: execution time (ms)",
+                self._executions(system, "ExecutionTime", statistic="p90"),
+            ),
+            self._graph(
+                f"{name}: rows kept and dropped", self._own(system, "rows_kept", "rows_dropped")
+            ),
+            self._graph(
+                f"{name}: bundles on test",
+                self._own(system, *(metric.name for metric in system.gate.metrics)),
+            ),
+        ]
+        if self.settings.deployed[name].drift:
+            measures = (f"drift_{measure}" for measure in system.drift)
+            row.append(self._graph(f"{name}: drift of answers", self._own(system, *measures)))
+        return row
 
     def _build_alarms(self) -> None:
         minutes = cdk.Duration.minutes(5)
-        [failed] = self._executions("ExecutionsFailed", period=minutes)
-        [unstarted] = _metrics(
-            "AWS/States",
-            ("ExecutionsFailed",),
-            {"StateMachineArn": self.names.starter_arn},
-            {"period": minutes},
-        )
         [broken] = self._api("5xx", period=minutes)
         [disk] = self._instances("DiskUtilization", period=minutes, statistic="max")
-        alarms = [
-            ("training-failed", failed, 0, "an execution of the training failed"),
-            ("features-not-started", unstarted, 0, "raw data arrived and no features run started"),
+        alarms: list[_Watched] = [
             ("api-5xx", broken, 5, "the API answers with errors"),
             ("endpoint-disk", disk, 80, "bundles fill the endpoint's disk (%)"),
         ]
-        if self.settings.drift:
-            [drifted] = self._own("drift_breaches", period=cdk.Duration.hours(1), statistic="max")
-            name = self.names.drift_alarm.removeprefix(f"{self.names.prefix}-")
-            alarms.append((name, drifted, 0, "listeners differ from those trained on"))
+        for system in self._systems:
+            alarms += self._system_alarms(system)
         for name, metric, threshold, why in alarms:
             alarm = cloudwatch.Alarm(
                 self,
@@ -138,6 +148,33 @@ class MonitoringStack(BaseStack):
                 treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             )
             alarm.add_alarm_action(actions.SnsAction(self._data.notices))
+
+    def _system_alarms(self, system: System) -> list[_Watched]:
+        minutes, name = cdk.Duration.minutes(5), system.name
+        names = self.names.of(name)
+        [failed] = self._executions(system, "ExecutionsFailed", period=minutes)
+        [unstarted] = _metrics(
+            "AWS/States",
+            ("ExecutionsFailed",),
+            {"StateMachineArn": names.state_machine_arn(names.starter)},
+            {"period": minutes},
+        )
+        alarms: list[_Watched] = [
+            (f"{name}-training-failed", failed, 0, f"an execution of {name}'s training failed"),
+            (
+                f"{name}-not-started",
+                unstarted,
+                0,
+                f"raw data arrived and no run of {name}'s workflow started",
+            ),
+        ]
+        if self.settings.deployed[name].drift:
+            [drifted] = self._own(
+                system, "drift_breaches", period=cdk.Duration.hours(1), statistic="max"
+            )
+            short = names.drift_alarm.removeprefix(f"{self.names.prefix}-")
+            alarms.append((short, drifted, 0, "listeners differ from those trained on"))
+        return alarms
 
     def _build_job_failures(self) -> None:
         topic = self._data.notices.topic_arn
@@ -204,10 +241,17 @@ class MonitoringStack(BaseStack):
         return cloudwatch.GraphWidget(title=title, left=metrics, width=8)
 
     @property
+    def _systems(self) -> list[System]:
+        return [SYSTEMS[name] for name in self.settings.deployed]
+
+    @property
     def _jobs(self) -> list[str]:
-        names = self.names
-        watched = [names.drift_job] if self.settings.drift else []
-        return [names.embeddings_job, names.splits_job, names.scoring_job, *watched]
+        return [
+            self.names.of(system.name).job(job.name)
+            for system in self._systems
+            for job in system.jobs
+            if job.starts != "schedule" or self.settings.deployed[system.name].drift
+        ]
 
     def _job_metrics(self, name: str) -> list[cloudwatch.IMetric]:
         return [
@@ -221,8 +265,9 @@ class MonitoringStack(BaseStack):
             for job in self._jobs
         ]
 
-    def _executions(self, *names: str, **options: Any) -> list[cloudwatch.IMetric]:
-        dimensions = {"StateMachineArn": self.names.state_machine_arn()}
+    def _executions(self, system: System, *names: str, **options: Any) -> list[cloudwatch.IMetric]:
+        own = self.names.of(system.name)
+        dimensions = {"StateMachineArn": own.state_machine_arn(own.state_machine)}
         return _metrics("AWS/States", names, dimensions, options)
 
     def _endpoint(self, *names: str, **options: Any) -> list[cloudwatch.IMetric]:
@@ -242,8 +287,8 @@ class MonitoringStack(BaseStack):
         names = ("answers", "input_errors", "model_errors")
         return _metrics(NAMESPACE, names, {"service": "listening-api"}, {})
 
-    def _own(self, *names: str, **options: Any) -> list[cloudwatch.IMetric]:
-        dimensions = {"environment": self.settings.environment}
+    def _own(self, system: System, *names: str, **options: Any) -> list[cloudwatch.IMetric]:
+        dimensions = {"environment": self.settings.environment, "system": system.name}
         return _metrics(NAMESPACE, names, dimensions, {"statistic": "avg"} | options)
 
 

@@ -8,7 +8,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 
 from infra.base_stack import BaseStack
-from infra.constructs.placement import Placement
+from infra.constructs.sagemaker_role import Placement
 
 if TYPE_CHECKING:
     from constructs import Construct

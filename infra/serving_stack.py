@@ -19,15 +19,13 @@ from infra.constructs.container_image import ContainerImage
 from infra.constructs.permissions import allow
 from infra.constructs.placed_objects import PlacedObjects
 from infra.constructs.sagemaker_role import Access, Prefixes, SageMakerRole
-from listening.countries import country_name
-from listening.country.bundle import pack, write_prior
-from listening.country.regions import default_regions
+from listening.archive import pack, write_prior
 from listening.resources import CAPTURES, ENDPOINT, PRIOR_VERSION, target_model
 
 if TYPE_CHECKING:
     from constructs import Construct
 
-    from infra.constructs.placement import Placement
+    from infra.constructs.sagemaker_role import Placement
     from infra.data_stack import DataStack
     from infra.settings import Settings
 
@@ -36,7 +34,7 @@ VARIANT = "bundles"
 
 
 class ServingStack(BaseStack):
-    """Champion parameter, prior archive, model, endpoint, rollback alarms, autoscaling.
+    """Each system's champion parameter and prior; model, endpoint, rollback alarms, autoscaling.
 
     Parameters
     ----------
@@ -58,15 +56,15 @@ class ServingStack(BaseStack):
         self._data = data
         self._placement = placement
         self.image = ContainerImage(self, "Image", settings=settings)
-        self.champion = self._build_champion()
-        self.prior = self._build_prior()
+        self.champions = [self._build_champion(system) for system in settings.deployed]
+        self.priors = self._build_priors()
         self.role = self._build_role()
         self.model = self._build_model()
         self.alarms = self._build_alarms()
         self.endpoint = self._build_endpoint(self._build_config())
         self._build_scaling()
 
-    def _build_champion(self) -> ssm.CfnParameter:
+    def _build_champion(self, system: str) -> ssm.CfnParameter:
         """Create the parameter; from then on only the pipeline and rollbacks write it.
 
         CloudFormation would write 'prior' again if any property changed, so none depends on the
@@ -74,27 +72,24 @@ class ServingStack(BaseStack):
         """
         return ssm.CfnParameter(
             self,
-            "Champion",
-            name=self.names.champion_parameter,
+            f"{system.capitalize()}Champion",
+            name=self.names.of(system).champion_parameter,
             type="String",
             value=PRIOR_VERSION,
-            description="Bundle version that the endpoint's callers name",
+            description=f"Bundle version that callers of {system} name",
         )
 
-    def _build_prior(self) -> PlacedObjects:
+    def _build_priors(self) -> PlacedObjects:
         """Serve something before any training: a model over an empty prefix can fail."""
-        regions = default_regions()
-        countries = {code: country_name(code) for code in regions.region_of}
         with tempfile.TemporaryDirectory() as scratch:
-            archive = Path(scratch) / "hierarchy.tar.gz"
-            write_prior(Path(scratch) / "prior", regions=regions, countries=countries)
-            pack(Path(scratch) / "prior", archive)
+            files = {}
+            for system in self.settings.deployed:
+                archive = Path(scratch) / f"{system}.tar.gz"
+                write_prior(Path(scratch) / system, system=system)
+                pack(Path(scratch) / system, archive)
+                files[f"{ENDPOINT}{target_model(system, PRIOR_VERSION)}"] = archive
             return PlacedObjects(
-                self,
-                "Prior",
-                bucket=self.models_bucket,
-                key=self._data.key,
-                files={f"{ENDPOINT}{target_model(PRIOR_VERSION)}": archive},
+                self, "Prior", bucket=self.models_bucket, key=self._data.key, files=files
             )
 
     def _build_role(self) -> SageMakerRole:
@@ -245,7 +240,7 @@ class ServingStack(BaseStack):
                 ),
             ),
         )
-        endpoint.node.add_dependency(self.prior)
+        endpoint.node.add_dependency(self.priors)
         return endpoint
 
     def _traffic_routing(self) -> sagemaker.CfnEndpoint.TrafficRoutingConfigProperty:

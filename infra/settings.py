@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from listening.errors import ListeningError
 from listening.resources import ENVIRONMENT
+from listening.systems import ASSEMBLE, GATE_METRICS, SYSTEMS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 ENVIRONMENTS_FILE = Path(__file__).with_name("environments.toml")
 
@@ -38,56 +42,71 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-Limit = Annotated[float | None, Field(ge=0)]
-
-
-class QualityLimits(_Section):
-    """What the feature jobs accept at most; what is left out has the default of the job.
-
-    A batch beyond a limit fails its job with the figure, before anything is published.
-    """
-
-    max_dropped_share: Limit = None
-    max_filled_share: Limit = None
-    max_null_share: Limit = None
-    max_unknown_share: Limit = None
-    max_unusable_country_share: Limit = None
-    max_label_shift: Limit = None
-
-    def arguments(self) -> dict[str, str]:
-        """Return the limits that are set as arguments of the jobs; each job takes its own."""
-        return {f"--{name}": str(limit) for name, limit in self if limit is not None}
-
-
-class FeaturesSettings(_Section):
-    """The Glue jobs and what starts them."""
+class GlueSettings(_Section):
+    """The machines of a system's Glue jobs."""
 
     worker_type: Literal["G.1X", "G.2X", "G.4X", "G.8X"] = "G.1X"
     max_workers: int = Field(default=4, ge=2, le=299)
     """Upper bound; Glue's autoscaling chooses how many of them run."""
     timeout_minutes: int = Field(default=120, ge=5, le=2880)
     max_retries: int = Field(default=0, ge=0, le=3)
-    schedule: str | None = Field(default=None, pattern=r"^(cron|rate)\(.+\)$")
-    """An EventBridge schedule on which the workflow starts, beside the arrival of raw data."""
-    quality: QualityLimits = QualityLimits()
 
 
 class TrainingSettings(_Section):
-    """The training jobs of the state machine."""
+    """The training jobs of a system's state machine."""
 
     instance_type: InstanceType = "ml.m5.2xlarge"
     instance_count: int = Field(default=1, ge=1, le=20)
-    """Hosts that train the region and the flat model together, each on its share of the files."""
-    country_instance_type: InstanceType = "ml.m5.xlarge"
+    """Hosts that train a model together whose task lets them share its files."""
+    small_instance_type: InstanceType = "ml.m5.xlarge"
+    """Of the tasks that are mapped over a list."""
     volume_gb: int = Field(default=50, ge=10, le=16384)
     max_runtime_minutes: int = Field(default=240, ge=5, le=28 * 24 * 60)
-    max_concurrent_country_jobs: int = Field(default=4, ge=1, le=40)
+    max_concurrent_jobs: int = Field(default=4, ge=1, le=40)
+    """Of one mapped task."""
     capacity_wait_seconds: int = Field(default=120, ge=1, le=3600)
     """How long to wait before a job that got no capacity or quota is tried again."""
-    spot: bool = False
-    """Train on spot capacity, with a checkpoint folder in the models bucket."""
-    spot_wait_minutes: int = Field(default=120, ge=0, le=28 * 24 * 60)
-    """How long beyond the running time a spot job may wait for capacity."""
+
+
+class DriftSettings(_Section):
+    """When the drift job runs; what it accepts are arguments of the job."""
+
+    schedule: str = Field(default="cron(0 5 * * ? *)", pattern=r"^cron\(.+\)$")
+    """In UTC."""
+    retrain: bool = False
+    """Whether a breach starts the workflow on the last batch, and so training."""
+
+
+Given = dict[str, dict[str, str | int | float | bool]]
+"""Values by the name of an argument, by the name of what takes it."""
+
+
+class SystemSettings(_Section):
+    """Everything that an environment chooses for one system."""
+
+    deploy: bool = True
+    schedule: str | None = Field(default=None, pattern=r"^(cron|rate)\(.+\)$")
+    """An EventBridge schedule on which the workflow starts, beside the arrival of raw data."""
+    glue: GlueSettings = GlueSettings()
+    arguments: Given = {}
+    """Of its Glue jobs, by job: quality limits, methods. What is left out has the job's default."""
+    training: TrainingSettings = TrainingSettings()
+    hyperparameters: Given = {}
+    """Of its training tasks, by task: recipes, and the gate's rules under ``assemble``."""
+    drift: DriftSettings | None = None
+    """Watch for drift; needs captures."""
+
+    def job_arguments(self, job: str) -> dict[str, str]:
+        """Return what is given to a job, as Glue's arguments."""
+        return {f"--{name}": _text(value) for name, value in self.arguments.get(job, {}).items()}
+
+    def task_hyperparameters(self, task: str) -> dict[str, str]:
+        """Return what is given to a task, as SageMaker's hyperparameters."""
+        return {name: _text(value) for name, value in self.hyperparameters.get(task, {}).items()}
+
+
+def _text(value: str | float) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class ServingSettings(_Section):
@@ -113,36 +132,11 @@ class ServingSettings(_Section):
         return self
 
 
-Share = Annotated[float, Field(gt=0, le=1)]
-
-
-class DriftSettings(_Section):
-    """The job that compares captured answers with those of the champion's test listeners."""
-
-    schedule: str = Field(default="cron(0 5 * * ? *)", pattern=r"^cron\(.+\)$")
-    """When it runs, in UTC."""
-    days: int = Field(default=7, ge=1, le=90)
-    """How far back it reads captures."""
-    least_listeners: int = Field(default=1000, ge=1)
-    """With fewer captured listeners nothing is called a breach."""
-    max_artist_coverage: Share = 0.2
-    max_list_length: Share = 0.2
-    max_confidence: Share = 0.2
-    max_country: Share = 0.2
-    """The largest accepted shift of each measure, from 0 (the same) to 1."""
-    retrain: bool = False
-    """Whether a breach starts the feature workflow on the last batch, and so training."""
-
-
 class JwtSettings(_Section):
     """Who may call the API with a JSON web token."""
 
     issuer: str = Field(pattern=r"^https://.+")
     audience: tuple[str, ...] = Field(min_length=1)
-    page_client: str | None = None
-    """Client id by which the issuer knows the page to ask in; without it no page is hosted."""
-    page_sign_in: tuple[Annotated[str, Field(pattern=r"^https://[^/\s;,]+$")], ...] = ()
-    """Origins of the issuer's token endpoint where it is not at the issuer's own, as Cognito's."""
 
 
 class ApiSettings(_Section):
@@ -178,20 +172,46 @@ class Settings(_Section):
     alarm_email: str | None = Field(default=None, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
     budget_usd: int = Field(default=200, ge=1)
     """Monthly; an alarm is sent at 80%."""
-    features: FeaturesSettings = FeaturesSettings()
-    training: TrainingSettings = TrainingSettings()
     serving: ServingSettings = ServingSettings()
     api: ApiSettings = ApiSettings()
-    drift: DriftSettings | None = None
-    """Watch for drift; needs captures."""
+    systems: dict[str, SystemSettings] = {}
+    """By name; a system that is left out is deployed with the defaults."""
+
+    @property
+    def deployed(self) -> dict[str, SystemSettings]:
+        """The systems that are deployed, in the order in which `SYSTEMS` lists them."""
+        own = {name: self.systems.get(name, SystemSettings()) for name in SYSTEMS}
+        return {name: settings for name, settings in own.items() if settings.deploy}
 
     @model_validator(mode="after")
-    def _drift_has_captures(self) -> Settings:
-        if self.drift and not self.serving.capture_percent:
-            raise ValueError(
-                "drift needs captured answers: set serving.capture_percent above 0, or leave "
-                "drift away"
-            )
+    def _systems_are_known(self) -> Settings:
+        for name, own in self.systems.items():
+            _check_known("systems", [name], SYSTEMS)
+            system = SYSTEMS[name]
+            jobs = {job.name: job.arguments for job in system.jobs}
+            tasks = {task.name: task.hyperparameters for task in system.train}
+            tasks[ASSEMBLE] = (GATE_METRICS, *system.assemble_hyperparameters)
+            for field, given, known in (
+                ("arguments", own.arguments, jobs),
+                ("hyperparameters", own.hyperparameters, tasks),
+            ):
+                where = f"systems.{name}.{field}"
+                _check_known(where, given, known)
+                for taker, values in given.items():
+                    _check_known(f"{where}.{taker}", values, known[taker])
+            if own.drift and not system.drift:
+                raise ValueError(f"systems.{name}.drift: the system has no measures of drift")
+            if own.drift and not self.serving.capture_percent:
+                raise ValueError(
+                    f"systems.{name}.drift needs captured answers: set serving.capture_percent "
+                    "above 0, or leave drift away"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _a_system_is_deployed(self) -> Settings:
+        if not self.deployed:
+            raise ValueError(f"systems: deploy at least one of {', '.join(SYSTEMS)}")
         return self
 
     @model_validator(mode="after")
@@ -199,6 +219,14 @@ class Settings(_Section):
         if self.environment == "prod" and self.serving.min_instances < 2:
             raise ValueError("serving.min_instances must be 2 or more in prod")
         return self
+
+
+def _check_known(where: str, names: Iterable[str], known: Collection[str]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{where}: no {', '.join(unknown)}; there is {', '.join(known) or 'nothing to set'}"
+        )
 
 
 def load_settings(environment: str, *, file: Path = ENVIRONMENTS_FILE) -> Settings:

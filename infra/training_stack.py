@@ -1,4 +1,4 @@
-"""Features to a published bundle: the state machine that trains, judges and publishes."""
+"""A system's features to a published bundle: the machine that trains, judges and publishes."""
 
 from __future__ import annotations
 
@@ -19,25 +19,15 @@ from infra.constructs.python_function import Handler, PythonFunction
 from infra.constructs.sagemaker_role import Access, Prefixes, SageMakerRole
 from infra.constructs.training_job import TrainingRuntime, longest_seconds
 from infra.constructs.training_states import TrainingParts, TrainingStates
-from listening.country.regions import default_regions
-from listening.resources import (
-    CHECKPOINTS,
-    EMBEDDINGS,
-    ENDPOINT,
-    EVALUATIONS,
-    FEATURES,
-    MANIFEST,
-    QUALITY,
-    REPORTS,
-    TRAINING,
-)
+from listening.resources import ENDPOINT, EVALUATIONS, MANIFEST, REPORTS, TRAINING
 
 if TYPE_CHECKING:
     from constructs import Construct
 
-    from infra.constructs.placement import Placement
+    from infra.constructs.sagemaker_role import Placement
     from infra.data_stack import DataStack
     from infra.settings import Settings
+    from listening.systems import System
 
 
 class TrainingStack(BaseStack):
@@ -49,8 +39,8 @@ class TrainingStack(BaseStack):
         Buckets, key and topic.
     placement
         Where the jobs run, if in a VPC.
-    splits_job
-        Name of the Glue job whose success starts an execution.
+    system
+        Whose.
     """
 
     def __init__(
@@ -60,11 +50,14 @@ class TrainingStack(BaseStack):
         settings: Settings,
         data: DataStack,
         placement: Placement | None,
-        splits_job: str,
+        system: System,
     ) -> None:
-        super().__init__(scope, "training", settings=settings)
+        super().__init__(scope, "training", settings=settings, system=system.name)
         self._data = data
         self._placement = placement
+        self._system = system
+        self._own = settings.deployed[system.name]
+        self._named = self.names.of(system.name)
         self.image = ContainerImage(self, "Image", settings=settings)
         self.train_role = self._build_train_role()
         self.assemble_role = self._build_assemble_role()
@@ -74,17 +67,16 @@ class TrainingStack(BaseStack):
         self.role = self._build_role()
         self.state_machine = self._build_state_machine()
         self._acknowledge_tasks()
-        self._build_rule(splits_job)
+        self._build_rule()
 
     def _build_train_role(self) -> SageMakerRole:
         return self._role("TrainRole", reads=[])
 
     def _build_assemble_role(self) -> SageMakerRole:
-        return self._role("AssembleRole", reads=[TRAINING, ENDPOINT])
+        return self._role("AssembleRole", reads=[self._training, f"{ENDPOINT}{self._system.name}/"])
 
     def _role(self, construct_id: str, *, reads: list[str]) -> SageMakerRole:
         """Build the role of a job that reads features and these prefixes of the models bucket."""
-        spot = [CHECKPOINTS] if self.settings.training.spot else []
         return SageMakerRole(
             self,
             construct_id,
@@ -92,8 +84,8 @@ class TrainingStack(BaseStack):
             key=self._data.key,
             access=Access(
                 prefixes=[
-                    Prefixes(self.data_bucket, reads=[FEATURES]),
-                    Prefixes(self.models_bucket, reads=[*reads, *spot], writes=[TRAINING, *spot]),
+                    Prefixes(self.data_bucket, reads=[self._features]),
+                    Prefixes(self.models_bucket, reads=reads, writes=[self._training]),
                 ],
                 log_groups="TrainingJobs",
                 placement=self._placement,
@@ -107,13 +99,15 @@ class TrainingStack(BaseStack):
             "Evaluation",
             handler=Handler(
                 folder="evaluation",
-                name="evaluation",
+                name=f"{self._system.name}-evaluation",
                 timeout=cdk.Duration.minutes(5),
                 memory_mb=512,
                 environment={
                     "DATA_BUCKET": data.bucket_name,
                     "MODELS_BUCKET": models.bucket_name,
                     "ENVIRONMENT": self.settings.environment,
+                    "SYSTEM": self._system.name,
+                    "FEATURES_PREFIX": self._features,
                 },
             ),
             key=self._data.key,
@@ -122,16 +116,18 @@ class TrainingStack(BaseStack):
             evaluation.role,
             ["s3:GetObject"],
             [
-                models.arn_for_objects(f"{TRAINING}*"),
-                data.arn_for_objects(f"{FEATURES}*/{MANIFEST}"),
-                data.arn_for_objects(f"{EMBEDDINGS}*/{QUALITY}"),
+                models.arn_for_objects(f"{self._training}*"),
+                data.arn_for_objects(f"{self._features}*/{MANIFEST}"),
             ],
             because=RUNS,
         )
         allow(
             evaluation.role,
             ["s3:PutObject"],
-            [models.arn_for_objects(f"{prefix}*") for prefix in (REPORTS, EVALUATIONS)],
+            [
+                models.arn_for_objects(f"{prefix}{self._system.name}/*")
+                for prefix in (REPORTS, EVALUATIONS)
+            ],
             because=RUNS,
         )
         allow_key(evaluation.role, self._data.key)
@@ -141,7 +137,7 @@ class TrainingStack(BaseStack):
         group = sagemaker.CfnModelPackageGroup(
             self,
             "Bundles",
-            model_package_group_name=self.names.model_package_group,
+            model_package_group_name=self._named.model_package_group,
             model_package_group_description="Every assembled bundle, with the gate's decision",
         )
         # SageMaker refuses to delete a group that holds packages: like data, it is let go only when
@@ -154,10 +150,13 @@ class TrainingStack(BaseStack):
             self,
             "States",
             parts=TrainingParts(
+                system=self._system,
+                settings=self._own,
                 runtime=TrainingRuntime(
-                    settings=self.settings.training,
+                    settings=self._own.training,
                     image_uri=self.image.uri,
                     models_bucket=self.models_bucket,
+                    output=self._training,
                     key=self._data.key,
                     placement=self._placement,
                 ),
@@ -172,14 +171,14 @@ class TrainingStack(BaseStack):
         return sfn.StateMachine(
             self,
             "StateMachine",
-            state_machine_name=self.names.state_machine,
+            state_machine_name=self._named.state_machine,
             definition_body=sfn.DefinitionBody.from_chainable(self.states.definition),
             role=self.role,
             tracing_enabled=True,
             logs=sfn.LogOptions(
                 destination=self.log_group(
                     "StateMachineLogs",
-                    name=f"/aws/vendedlogs/states/{self.names.state_machine}",
+                    name=f"/aws/vendedlogs/states/{self._named.state_machine}",
                     key=self._data.key,
                 ),
                 level=sfn.LogLevel.ALL,
@@ -191,10 +190,11 @@ class TrainingStack(BaseStack):
     def _time_limit(self) -> cdk.Duration:
         """Return twice the time that all jobs can take: an execution may wait for another.
 
-        Region and flat model train beside the countries; Step Functions gives up after a year.
+        Tasks train side by side; Step Functions gives up after a year.
         """
-        settings = self.settings.training
-        rounds = math.ceil(len(default_regions().regions) / settings.max_concurrent_country_jobs)
+        settings = self._own.training
+        most = max((task.most for task in self._system.train), default=0)
+        rounds = math.ceil(most / settings.max_concurrent_jobs)
         seconds = 2 * (rounds + 1) * longest_seconds(settings)
         return cdk.Duration.seconds(min(seconds, cdk.Duration.days(365).to_seconds()))
 
@@ -221,7 +221,7 @@ class TrainingStack(BaseStack):
             [self.train_role.role_arn, self.assemble_role.role_arn],
             conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         )
-        archives = [self.models_bucket.arn_for_objects(f"{TRAINING}*")]
+        archives = [self.models_bucket.arn_for_objects(f"{self._training}*")]
         allow(role, ["s3:GetObject"], archives, because=RUNS)
         self.image.grant_look_up(role)
         allow_key(role, self._data.key)
@@ -235,16 +235,29 @@ class TrainingStack(BaseStack):
             self.role, "*", because=f"{TRACING}; neither has the delivery of vended logs"
         )
 
-    def _build_rule(self, splits_job: str) -> None:
+    @property
+    def _training(self) -> str:
+        """The prefix in the models bucket of what training leaves."""
+        return f"{TRAINING}{self._system.name}/"
+
+    @property
+    def _features(self) -> str:
+        """The prefix in the data bucket of what is trained on."""
+        return self._system.output(self._system.features.name)
+
+    def _build_rule(self) -> None:
         events.Rule(
             self,
             "FeaturesAreReady",
-            rule_name=f"{self.names.prefix}-features-ready",
-            description="The splits job succeeded: train",
+            rule_name=f"{self._named.prefix}-features-ready",
+            description=f"The job {self._system.features.name} succeeded: train",
             event_pattern=events.EventPattern(
                 source=["aws.glue"],
                 detail_type=["Glue Job State Change"],
-                detail={"jobName": [splits_job], "state": ["SUCCEEDED"]},
+                detail={
+                    "jobName": [self._named.job(self._system.features.name)],
+                    "state": ["SUCCEEDED"],
+                },
             ),
             targets=[
                 targets.SfnStateMachine(

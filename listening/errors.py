@@ -11,16 +11,12 @@ class DataError(ListeningError):
     """Raw data or a table made from it is unusable: names the file, the column and the remedy."""
 
 
-class RegionTableError(ListeningError):
-    """The region table is not a partition of countries into named regions."""
-
-
 class LayoutError(ListeningError):
     """Features do not have the layout that a model was trained on."""
 
 
-class BundleError(ListeningError):
-    """A bundle is missing, corrupted, or of a format that this version does not read."""
+class ArchiveError(ListeningError):
+    """A model archive is missing, corrupted, or of a format that this version does not read."""
 
 
 class RequestError(ListeningError):

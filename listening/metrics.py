@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from listening.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.intp]
@@ -301,79 +298,3 @@ def entropy(counts: npt.ArrayLike) -> float:
     n = np.asarray(counts, dtype=np.float64)
     p = n[n > 0] / n.sum()
     return max(0.0, float(-(p * np.log(p)).sum()))
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure with its 95% bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def decided(self) -> bool:
-        """Whether the whole interval lies on one side of 0."""
-        return self.low > 0 or self.high < 0
-
-    def to_json(self) -> dict[str, float]:
-        """Return the interval as plain data."""
-        return {"value": self.value, "low": self.low, "high": self.high}
-
-
-def bootstrap(
-    models: Mapping[str, Outcomes],
-    population: Population,
-    *,
-    against: Iterable[tuple[str, str]] = (),
-    draws: int = 1000,
-    seed: int = 0,
-) -> tuple[dict[str, dict[str, Interval]], dict[tuple[str, str], dict[str, Interval]]]:
-    """Return 95% percentile intervals of each model's metrics and of paired differences.
-
-    Parameters
-    ----------
-    models
-        Outcomes of each model on the same listeners.
-    population
-        The classes.
-    against
-        Pairs of models; a difference is the first's metric minus the second's on the same draw.
-    draws
-        How often the listeners are drawn with replacement.
-    seed
-        Decides the draws.
-
-    Returns
-    -------
-    dict, dict
-        Intervals by model and metric, and by pair and metric.
-    """
-    pairs = list(against)
-    sizes = {len(outcomes) for outcomes in models.values()}
-    if len(sizes) != 1:
-        raise DataError("paired intervals need every model judged on the same listeners")
-    n = sizes.pop()
-    rng = np.random.default_rng(seed)
-    point = {name: summary(outcomes, population) for name, outcomes in models.items()}
-    metrics = list(next(iter(point.values())))
-    drawn = {name: np.empty((draws, len(metrics))) for name in models}
-    for draw in range(draws):
-        weights = np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
-        for name, outcomes in models.items():
-            values = summary(outcomes, population, weights=weights)
-            drawn[name][draw] = [values[metric] for metric in metrics]
-
-    def intervals(values: list[float], draws_of: FloatArray) -> dict[str, Interval]:
-        low, high = np.quantile(draws_of, [0.025, 0.975], axis=0)
-        return {
-            metric: Interval(float(values[i]), float(low[i]), float(high[i]))
-            for i, metric in enumerate(metrics)
-        }
-
-    alone = {name: intervals([point[name][m] for m in metrics], drawn[name]) for name in models}
-    differences = {
-        (a, b): intervals([point[a][m] - point[b][m] for m in metrics], drawn[a] - drawn[b])
-        for a, b in pairs
-    }
-    return alone, differences

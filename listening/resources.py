@@ -15,31 +15,23 @@ ENVIRONMENT = re.compile(r"[a-z][a-z0-9]{1,9}")
 RAW = "raw/"
 """Prefix of raw batches in the data bucket: ``raw/<batch>/``."""
 READY = "_READY"
-"""Name of the object whose arrival under a batch starts the feature workflow."""
-EMBEDDINGS = "embeddings/"
-"""Prefix in the data bucket: ``embeddings/<run>/``."""
-FEATURES = "features/"
-"""Prefix in the data bucket: ``features/<run>/``, run being the Glue run id of `splits`."""
-SCORES = "scores/"
-"""Prefix in the data bucket of batch-scoring output: ``scores/<run>/``."""
-DRIFT = "drift/"
-"""Prefix in the data bucket of what the drift job found: ``drift/<run>/``."""
+"""Name of the object whose arrival under a batch starts the workflows."""
 MANIFEST = "manifest.json"
 """Written last in a run's prefix: a run without it does not exist for any reader."""
 QUALITY = "quality.json"
 """In a run's prefix: rows in, rows out and rows dropped by reason."""
 LATEST = "latest.json"
-"""Under `EMBEDDINGS` and `FEATURES`: names the last run that was published there."""
+"""Under a job's prefix: names the last run that was published there."""
 TRAINING = "training/"
-"""Prefix in the models bucket of training output: ``training/<run>/<job>/output/``."""
+"""Prefix in the models bucket of training output: ``training/<system>/<run>/<job>/output/``."""
 REPORTS = "reports/"
-"""Prefix in the models bucket: ``reports/<bundle version>/{report.html,evaluation.json,…}``."""
+"""Prefix in the models bucket: ``reports/<system>/<bundle version>/``."""
+EVALUATION, REPORT = "evaluation.json", "report.html"
+"""What a bundle's report consists of, beside files of its system."""
 EVALUATIONS = "evaluations/"
-"""Prefix in the models bucket: ``evaluations/<bundle version>.json``, one line each for Athena."""
+"""Prefix in the models bucket: ``evaluations/<system>/<bundle version>.json``, for Athena."""
 ENDPOINT = "endpoint/"
 """Prefix in the models bucket that the multi-model endpoint serves."""
-CHECKPOINTS = "checkpoints/"
-"""Prefix in the models bucket where training on spot capacity keeps its state."""
 CAPTURES = "captures/"
 """Prefix in the models bucket of captured requests and answers."""
 PACKAGES = "packages/"
@@ -49,24 +41,38 @@ TEMPORARY = "temporary/"
 SPARK_UI = "spark-ui/"
 """Prefix in the data bucket of Spark's event logs."""
 NAMESPACE = "Listening"
-"""Of the project's own metrics in CloudWatch."""
+"""Of the project's own metrics in CloudWatch; their dimensions are environment and system."""
+ASK_ROUTE, CHAMPION_ROUTE = "/<system>", "/<system>/champion"
+"""Of the API, and of the server of the page on one machine: questions are posted to the first."""
+MAX_BODY, MAX_API_BODY = 25 * 1024**2, 6 * 1024**2
+"""Bytes that SageMaker's endpoint takes of a request, and a function behind the API."""
 COST_TAG = "project"
 """Cost allocation tag of every resource; its value is `ResourceNames.prefix`."""
 PRIOR_VERSION = "prior"
-"""The champion before any training: its archive answers with the prior alone."""
+"""The champion before any training: its archive answers with what is known without."""
+BUNDLE = "bundle"
+"""The model, among those of a version, that a gate judges and a champion is."""
 
 
-def target_model(version: str, model: str = "hierarchy") -> str:
+def output(system: str, job: str) -> str:
+    """Return the prefix in the data bucket of a job's runs: ``<system>/<job>/<run>/``."""
+    return f"{system}/{job}/"
+
+
+def target_model(system: str, version: str, model: str = BUNDLE) -> str:
     """Return the endpoint's target for a model of a bundle version.
 
     Parameters
     ----------
+    system
+        Whose.
     version
         A bundle version, or `PRIOR_VERSION`.
     model
-        ``hierarchy``, ``region``, ``flat`` or ``country-<region slug>``.
+        `BUNDLE`, or a model that the bundle was made of: a task's name, followed by the slug of
+        what the task is mapped over.
     """
-    return f"{version}/{model}.tar.gz"
+    return f"{system}/{version}/{model}.tar.gz"
 
 
 @dataclass(frozen=True)
@@ -104,24 +110,38 @@ class ResourceNames:
         return f"{self.prefix}-models-{self.account}-{self.region}"
 
     @property
-    def embeddings_job(self) -> str:
-        """Glue job: plays to artist vectors and cleaned plays."""
-        return f"{self.prefix}-embeddings"
+    def endpoint(self) -> str:
+        """The multi-model endpoint."""
+        return f"{self.prefix}-endpoint"
+
+    def champion_parameters(self) -> str:
+        """Return what the names of all systems' champion parameters start with."""
+        return f"/listening/{self.environment}/"
+
+    def of(self, system: str) -> SystemNames:
+        """Return the names of a system's resources."""
+        return SystemNames(self, system)
+
+
+@dataclass(frozen=True)
+class SystemNames:
+    """The resource names of one system in one environment."""
+
+    names: ResourceNames
+    system: str
 
     @property
-    def splits_job(self) -> str:
-        """Glue job: cleaned plays to features by split and region."""
-        return f"{self.prefix}-splits"
+    def prefix(self) -> str:
+        """What every name starts with."""
+        return f"{self.names.prefix}-{self.system}"
 
-    @property
-    def scoring_job(self) -> str:
-        """Glue job: raw plays to countries, with the champion."""
-        return f"{self.prefix}-scoring"
+    def stack(self, concern: str) -> str:
+        """Return the name of the system's stack of a concern, such as ``training``."""
+        return f"{self.prefix}-{concern}"
 
-    @property
-    def drift_job(self) -> str:
-        """Glue job: captured answers beside those of the champion's test listeners."""
-        return f"{self.prefix}-drift"
+    def job(self, job: str) -> str:
+        """Return the name of a Glue job."""
+        return f"{self.prefix}-{job}"
 
     @property
     def drift_alarm(self) -> str:
@@ -130,32 +150,22 @@ class ResourceNames:
 
     @property
     def workflow(self) -> str:
-        """Glue workflow: embeddings, then splits."""
-        return f"{self.prefix}-features"
+        """Glue workflow: the jobs that make features, one after the other."""
+        return f"{self.prefix}-workflow"
 
     @property
     def starter(self) -> str:
         """Step Functions state machine: start the workflow, after the run that is under way."""
-        return f"{self.prefix}-features-start"
-
-    @property
-    def starter_arn(self) -> str:
-        """The starter's ARN."""
-        return f"arn:aws:states:{self.region}:{self.account}:stateMachine:{self.starter}"
+        return f"{self.prefix}-start"
 
     @property
     def state_machine(self) -> str:
         """Step Functions state machine: train, assemble, gate, publish."""
         return f"{self.prefix}-training"
 
-    def state_machine_arn(self) -> str:
-        """Return the state machine's ARN."""
-        return f"arn:aws:states:{self.region}:{self.account}:stateMachine:{self.state_machine}"
-
-    @property
-    def endpoint(self) -> str:
-        """The multi-model endpoint."""
-        return f"{self.prefix}-endpoint"
+    def state_machine_arn(self, name: str) -> str:
+        """Return the ARN of `starter` or of `state_machine`."""
+        return f"arn:aws:states:{self.names.region}:{self.names.account}:stateMachine:{name}"
 
     @property
     def model_package_group(self) -> str:
@@ -165,4 +175,4 @@ class ResourceNames:
     @property
     def champion_parameter(self) -> str:
         """SSM parameter that holds the champion's bundle version."""
-        return f"/listening/{self.environment}/champion"
+        return f"{self.names.champion_parameters()}{self.system}/champion"

@@ -148,8 +148,6 @@ class WorkflowRun(models.FakeWorkflowRun):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.job_runs: list[JobRun] = []
-        self.pending = 0
-        """Actions that fired but whose run has not ended yet."""
         self.errored = 0
         self.fired: set[str] = set()
 
@@ -671,8 +669,11 @@ class JobProcess:
         ]
         for uri in self._listed("--extra-files"):
             self._fetch(uri, self._folder)
+        temporary = self._folder / "tmp"
+        temporary.mkdir()
         return self._runtime.environment(self._python) | {
             "HOME": str(self._folder),
+            "TMPDIR": str(temporary),
             "JAVA_HOME": java_home(),
             "PYSPARK_PYTHON": str(self._python),
             "PYTHONPATH": os.pathsep.join(map(str, modules)),
@@ -694,6 +695,7 @@ class JobProcess:
         folder = self._folder / "conf"
         folder.mkdir()
         settings = spark_settings(self._mirror.root, self._runtime.objects.buckets())
+        settings["spark.driver.extraJavaOptions"] += f' "-Djava.io.tmpdir={self._folder / "tmp"}"'
         settings |= _conf(self._arguments.get("--conf", ""))
         lines = [f"{name} {value}" for name, value in settings.items()]
         (folder / "spark-defaults.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -707,8 +709,11 @@ class JobProcess:
             stream.publish(last=last)
 
 
-JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""Compile lightly: a job of minutes spends half its CPU time on compiling what it runs once."""
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
+"""Compile lightly: a job of minutes spends half its CPU time on compiling what it runs once.
+
+And leave no file of figures in the system's temporary folder.
+"""
 
 
 def spark_settings(root: Path, buckets: Iterable[str]) -> dict[str, str]:

@@ -106,8 +106,14 @@ class Runtime:
             self._workers.submit(logged)
 
     def environment(self, python: Path) -> dict[str, str]:
-        """Return the environment of a child that may call AWS: nothing of ours is inherited."""
-        return isolated_environment(python) | CREDENTIALS | {"AWS_ENDPOINT_URL": self.endpoint}
+        """Return the environment of a child that may call AWS: nothing of ours is inherited.
+
+        Its temporary files lie where they are removed with everything else, however it ends.
+        """
+        temporary = self.work / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        own = {"AWS_ENDPOINT_URL": self.endpoint, "TMPDIR": str(temporary)}
+        return isolated_environment(python) | CREDENTIALS | own
 
     def close(self) -> None:
         """Stop all children and take no more work."""

@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from listening.log.raw_formats import file_format
-from listening.resources import CAPTURES, EMBEDDINGS, FEATURES, RAW, SCORES
+from listening.resources import CAPTURES, RAW
+from listening.systems import SYSTEMS
 from ops.connection import explained
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from ops.connection import Connection
 
 LISTENER = "user_id"
-PLACES = (RAW, EMBEDDINGS, FEATURES, SCORES, CAPTURES)
-"""Prefixes that hold listeners; `CAPTURES` of the models bucket, the others of the data bucket."""
 CAPTURE_SUFFIX = ".jsonl"
 AT_ONCE = 8  # objects looked into at the same time
 
@@ -43,7 +42,7 @@ class Trace:
     Parameters
     ----------
     place
-        One of `PLACES`.
+        One of `places`.
     bucket, key, version
         Which object version.
     is_latest
@@ -60,9 +59,18 @@ class Trace:
     rows: int
 
 
+def places() -> list[str]:
+    """Return the prefixes that hold listeners, of whatever system, deployed still or not.
+
+    `CAPTURES` is one of the models bucket, the others of the data bucket.
+    """
+    outputs = [system.output(job.name) for system in SYSTEMS.values() for job in system.jobs]
+    return [RAW, *outputs, CAPTURES]
+
+
 def find_listener(connection: Connection, user_id: str) -> list[Trace]:
     """Return every object version that names a listener."""
-    versions = [version for place in PLACES for version in _versions(connection, place)]
+    versions = [version for place in places() for version in _versions(connection, place)]
 
     def look(version: Trace) -> Trace:
         with tempfile.TemporaryDirectory() as scratch:

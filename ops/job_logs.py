@@ -1,12 +1,12 @@
-"""The logs of jobs and of the endpoint, from CloudWatch."""
+"""The logs of a system's jobs and of the endpoint, from CloudWatch."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from listening.errors import ResourceError
+from listening.systems import SYSTEMS
 from ops import runs
 from ops.connection import explained
 
@@ -18,19 +18,17 @@ TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
 ENDPOINT_GROUPS = "/aws/sagemaker/Endpoints/"
 
 
-class Source(StrEnum):
-    """Whose logs."""
+TRAINING, ENDPOINT = "training", "endpoint"
+"""Whose logs there are beside those of a system's Glue jobs."""
 
-    EMBEDDINGS = "embeddings"
-    SPLITS = "splits"
-    SCORING = "scoring"
-    DRIFT = "drift"
-    TRAINING = "training"
-    ENDPOINT = "endpoint"
+
+def sources(system: str) -> list[str]:
+    """Return whose logs there are: a system's Glue jobs, its training, the endpoint."""
+    return [*(job.name for job in SYSTEMS[system].jobs), TRAINING, ENDPOINT]
 
 
 def last_lines(
-    connection: Connection, source: Source, *, run: str | None = None, lines: int = 50
+    connection: Connection, source: str, *, system: str, run: str | None = None, lines: int = 50
 ) -> list[str]:
     """Return the last lines that a job or the endpoint logged.
 
@@ -39,7 +37,9 @@ def last_lines(
     connection
         The environment.
     source
-        Whose.
+        Whose: one of `sources`.
+    system
+        Of which system; the endpoint is everyone's.
     run
         Glue run id or training job name; None for the last one.
     lines
@@ -50,18 +50,12 @@ def last_lines(
     ResourceError
         It never ran, or logged nothing.
     """
-    names = connection.names
-    if source is Source.ENDPOINT:
-        groups, streams = f"{ENDPOINT_GROUPS}{names.endpoint}", run or ""
-    elif source is Source.TRAINING:
-        groups, streams = TRAINING_GROUP, run or _last_training_job(connection)
+    if source == ENDPOINT:
+        groups, streams = f"{ENDPOINT_GROUPS}{connection.names.endpoint}", run or ""
+    elif source == TRAINING:
+        groups, streams = TRAINING_GROUP, run or _last_training_job(connection, system)
     else:
-        job = {
-            Source.EMBEDDINGS: names.embeddings_job,
-            Source.SPLITS: names.splits_job,
-            Source.SCORING: names.scoring_job,
-            Source.DRIFT: names.drift_job,
-        }[source]
+        job = connection.names.of(system).job(SYSTEMS[system].job(source).name)
         groups, streams = GLUE_GROUPS, run or _last_job_run(connection, job)
     found = _events(connection, groups=groups, streams=streams, most=lines)
     if not found:
@@ -77,11 +71,11 @@ def _last_job_run(connection: Connection, job: str) -> str:
     return max(job_runs, key=lambda job_run: job_run["StartedOn"])["Id"]
 
 
-def _last_training_job(connection: Connection) -> str:
-    executions = runs.training_run_ids(connection)
+def _last_training_job(connection: Connection, system: str) -> str:
+    executions = runs.training_run_ids(connection, system)
     if not executions:
-        raise ResourceError(f"state machine {connection.names.state_machine} never ran")
-    steps = runs.training_run(connection, executions[0]).steps
+        raise ResourceError(f"state machine {connection.names.of(system).state_machine} never ran")
+    steps = runs.training_run(connection, executions[0], system=system).steps
     if not steps:
         raise ResourceError(f"execution {executions[0]} started no training job")
     failed = [step for step in steps if step.state == runs.FAILED]

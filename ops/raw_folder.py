@@ -15,9 +15,14 @@ import pyarrow.dataset as ds
 from listening.errors import DataError
 from listening.log.raw_formats import (
     PLAYS_COLUMNS,
+    PLAYS_OPTIONAL,
     SYNTHETIC,
     USERS_COLUMNS,
+    USERS_OPTIONAL,
+    check_columns,
+    check_type,
     file_format,
+    no_rows,
     recognise,
 )
 from listening.resources import RAW, READY
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from listening.log.raw_formats import RawTable
+    from listening.log.raw_formats import Kind, RawTable
     from ops.connection import Connection
 
 
@@ -145,14 +150,13 @@ def _files(place: Path) -> list[Path]:
 
 def _check_plays(folder: Path, table: RawTable) -> int:
     rows = 0
-    for batch in _batches(folder, table, PLAYS_COLUMNS, optional=("rank",)):
+    read = (*PLAYS_COLUMNS, "rank")
+    for batch in _batches(folder, table, PLAYS_COLUMNS, optional=PLAYS_OPTIONAL, read=read):
         rows += batch.num_rows
         if "rank" in batch.schema.names:
             _check_rank(folder / table.name, batch.column("rank"))
     if rows == 0:
-        raise DataError(
-            f"{folder / table.name}: the table is empty; it needs a row per listener and artist"
-        )
+        raise no_rows(str(folder / table.name))
     return rows
 
 
@@ -170,14 +174,14 @@ def _check_rank(path: Path, rank: pa.Array) -> None:
 def _check_users(folder: Path, table: RawTable, *, labelled: bool) -> int:
     rows = labels = 0
     wanted = USERS_COLUMNS if labelled else USERS_COLUMNS[:1]
-    for batch in _batches(folder, table, wanted):
+    for batch in _batches(folder, table, wanted, optional=USERS_OPTIONAL, read=wanted):
         rows += batch.num_rows
         if labelled:
             countries = pc.utf8_trim_whitespace(batch.column("country").cast(pa.string()))
             labels += pc.sum(pc.greater(pc.utf8_length(countries), 0)).as_py() or 0
     path = folder / table.name
     if rows == 0:
-        raise DataError(f"{path}: the table is empty; it needs a row per listener")
+        raise no_rows(str(path))
     if labelled and labels == 0:
         raise DataError(
             f"{path}: column 'country' is empty in all {rows:,} rows; training needs it"
@@ -186,21 +190,42 @@ def _check_users(folder: Path, table: RawTable, *, labelled: bool) -> int:
 
 
 def _batches(
-    folder: Path, table: RawTable, required: tuple[str, ...], *, optional: tuple[str, ...] = ()
+    folder: Path,
+    table: RawTable,
+    required: tuple[str, ...],
+    *,
+    optional: tuple[str, ...],
+    read: tuple[str, ...],
 ) -> Iterator[Any]:
-    """Yield the record batches of some columns, text files' columns as strings."""
+    """Yield the record batches of columns to read, text files' columns as strings.
+
+    The types of the others that the jobs use are looked at too.
+    """
     path = folder / table.name
     try:
         dataset = ds.dataset(_files(path), format=_format(path, table, required + optional))
-        there = dataset.schema.names
-        missing = [column for column in required if column not in there]
-        if missing:
-            raise DataError(
-                f"{path}: column '{missing[0]}' is missing; the table has {', '.join(there)}"
-            )
-        yield from dataset.to_batches(columns=[c for c in required + optional if c in there])
+        there = dataset.schema
+        check_columns(there.names, required, source=str(path))
+        for column in required + optional:
+            if column in there.names:
+                _check_type(column, there.field(column).type, path)
+        yield from dataset.to_batches(columns=[column for column in read if column in there.names])
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _check_type(column: str, type_: pa.DataType, path: Path) -> None:
+    if pa.types.is_dictionary(type_):
+        type_ = type_.value_type
+    kind: Kind | None = None
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
+        kind = "text"
+    elif pa.types.is_integer(type_):
+        kind = "integer"
+    elif pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+        kind = "number"
+    if not pa.types.is_null(type_):  # nothing is in it, which is found out by itself
+        check_type(column, kind, found=str(type_), source=str(path))
 
 
 def _format(path: Path, table: RawTable, columns: tuple[str, ...]) -> Any:

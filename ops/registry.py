@@ -1,4 +1,4 @@
-"""The bundles of an environment: registered, published, champion; and naming another champion."""
+"""The bundles of a system: registered, published, champion; and naming another champion."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from listening.errors import ResourceError
+from listening.resources import ENDPOINT, target_model
+from listening.systems import SYSTEMS
 from ops import store
 from ops.connection import explained
-from ops.country.client import CountryClient
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,7 +42,7 @@ class RegisteredBundle:
     synthetic
         Whether it was trained on invented listeners.
     metrics
-        On its test split.
+        Those that its gate looks at, on its test split.
     """
 
     version: str
@@ -55,24 +56,68 @@ class RegisteredBundle:
     metrics: dict[str, float]
 
 
-def registered_bundles(connection: Connection) -> list[RegisteredBundle]:
-    """Return all bundles that were ever assembled, newest first.
+def champions(connection: Connection) -> dict[str, str]:
+    """Return the champion's bundle version of each system that the environment has.
+
+    Raises
+    ------
+    ResourceError
+        It has none.
+    """
+    names = connection.names
+    path = names.champion_parameters()
+    with explained(f"reading the champions ({path})"):
+        pages = connection.ssm.get_paginator("get_parameters_by_path").paginate(
+            Path=path, Recursive=True
+        )
+        found = {one["Name"]: one["Value"] for page in pages for one in page["Parameters"]}
+    parameters = {system: names.of(system).champion_parameter for system in SYSTEMS}
+    there = {system: found[name] for system, name in parameters.items() if name in found}
+    if not there:
+        raise ResourceError(
+            f"no system has a champion under {path} in region {connection.region}; "
+            "is this environment deployed?"
+        )
+    return there
+
+
+def champion(connection: Connection, system: str) -> str:
+    """Return the champion's bundle version.
+
+    Raises
+    ------
+    ResourceError
+        The environment does not have the system.
+    """
+    name = connection.names.of(system).champion_parameter
+    with explained(f"reading the champion ({name})"):
+        return connection.ssm.get_parameter(Name=name)["Parameter"]["Value"]
+
+
+def published_versions(connection: Connection, system: str) -> list[str]:
+    """Return the bundle versions that the endpoint can answer with."""
+    prefix = f"{ENDPOINT}{system}/"
+    keys = set(store.list_keys(connection, connection.names.models_bucket, prefix))
+    versions = {key.removeprefix(prefix).partition("/")[0] for key in keys}
+    return sorted(v for v in versions if f"{ENDPOINT}{target_model(system, v)}" in keys)
+
+
+def registered_bundles(connection: Connection, system: str) -> list[RegisteredBundle]:
+    """Return all bundles of a system that were ever assembled, newest first.
 
     A version is a hash of the bundle's content, so training on the same features registers the same
     version again, each time with what the gate said beside the champion of that day.
     """
-    champion = CountryClient(connection).champion()
-    published = set(store.published_versions(connection))
+    answering = champion(connection, system)
+    published = set(published_versions(connection, system))
     packages: dict[str, list[DescribeModelPackageOutputTypeDef]] = {}
-    for package in _model_packages(connection):
+    for package in _model_packages(connection, system):
         version = package.get("CustomerMetadataProperties", {}).get("bundle_version", "")
         packages.setdefault(version, []).append(package)
     bundles = []
     for version, registered in packages.items():
         last = max(registered, key=lambda package: package["CreationTime"])
-        properties = dict(last.get("CustomerMetadataProperties", {}))
-        properties.pop("bundle_version", None)
-        synthetic = properties.pop("synthetic", "false") == "true"
+        properties = last.get("CustomerMetadataProperties", {})
         bundles.append(
             RegisteredBundle(
                 version=version,
@@ -81,16 +126,20 @@ def registered_bundles(connection: Connection) -> list[RegisteredBundle]:
                 decision=last.get("ModelApprovalStatus", ""),
                 reasons=last.get("ApprovalDescription", ""),
                 published=version in published,
-                champion=version == champion,
-                synthetic=synthetic,
-                metrics={name: float(value) for name, value in properties.items()},
+                champion=version == answering,
+                synthetic=properties.get("synthetic") == "true",
+                metrics={
+                    metric.name: float(properties[metric.name])
+                    for metric in SYSTEMS[system].gate.metrics
+                    if metric.name in properties
+                },
             )
         )
     return sorted(bundles, key=lambda bundle: bundle.created, reverse=True)
 
 
-def _model_packages(connection: Connection) -> list[DescribeModelPackageOutputTypeDef]:
-    group = connection.names.model_package_group
+def _model_packages(connection: Connection, system: str) -> list[DescribeModelPackageOutputTypeDef]:
+    group = connection.names.of(system).model_package_group
     with explained(f"listing the model packages of {group}"):
         pages = connection.sagemaker.get_paginator("list_model_packages").paginate(
             ModelPackageGroupName=group
@@ -99,7 +148,7 @@ def _model_packages(connection: Connection) -> list[DescribeModelPackageOutputTy
         return [connection.sagemaker.describe_model_package(ModelPackageName=arn) for arn in arns]
 
 
-def promote(connection: Connection, version: str) -> str:
+def promote(connection: Connection, version: str, *, system: str) -> str:
     """Make a published bundle the champion, and return the previous one.
 
     Raises
@@ -107,19 +156,20 @@ def promote(connection: Connection, version: str) -> str:
     ResourceError
         The bundle is not published.
     """
-    published = store.published_versions(connection)
+    published = published_versions(connection, system)
     if version not in published:
-        refused = [b for b in registered_bundles(connection) if b.version == version]
+        refused = [b for b in registered_bundles(connection, system) if b.version == version]
         why = f"the gate refused it ({refused[0].reasons})" if refused else "there is no such one"
         raise ResourceError(
-            f"bundle {version} is not published: {why}; published are {', '.join(published)}"
+            f"bundle {version} of {system} is not published: {why}; "
+            f"published are {', '.join(published)}"
         )
-    previous = CountryClient(connection).champion()
-    _name_champion(connection, version)
+    previous = champion(connection, system)
+    _name_champion(connection, version, system=system)
     return previous
 
 
-def rollback(connection: Connection) -> tuple[str, str]:
+def rollback(connection: Connection, system: str) -> tuple[str, str]:
     """Make the previous champion the champion again; return the one left and the new one.
 
     Raises
@@ -127,26 +177,26 @@ def rollback(connection: Connection) -> tuple[str, str]:
     ResourceError
         There was none, or its archive is gone.
     """
-    name = connection.names.champion_parameter
+    name = connection.names.of(system).champion_parameter
     with explained(f"reading the history of {name}"):
         pages = connection.ssm.get_paginator("get_parameter_history").paginate(Name=name)
         history = [entry for page in pages for entry in page["Parameters"]]
     history.sort(key=lambda entry: entry["Version"], reverse=True)
-    champions = [str(entry["Value"]) for entry in history]
-    current = champions[0]
-    previous = next((version for version in champions if version != current), None)
+    versions = [str(entry["Value"]) for entry in history]
+    current = versions[0]
+    previous = next((version for version in versions if version != current), None)
     if previous is None:
         raise ResourceError(f"there was no champion before {current}, so none to go back to")
-    if previous not in store.published_versions(connection):
+    if previous not in published_versions(connection, system):
         raise ResourceError(
             f"the champion before {current} was {previous}, whose archive is gone; "
             "`listening models list` shows which are there"
         )
-    _name_champion(connection, previous)
+    _name_champion(connection, previous, system=system)
     return current, previous
 
 
-def _name_champion(connection: Connection, version: str) -> None:
-    name = connection.names.champion_parameter
+def _name_champion(connection: Connection, version: str, *, system: str) -> None:
+    name = connection.names.of(system).champion_parameter
     with explained(f"writing {name}"):
         connection.ssm.put_parameter(Name=name, Value=version, Type="String", Overwrite=True)

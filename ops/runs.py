@@ -1,4 +1,4 @@
-"""Runs of the feature workflow and of the training state machine: started, found, followed.
+"""Runs of a system's feature workflow, training and jobs: started, found, followed.
 
 Only AWS's own interfaces are used, so a run on AWS and one on the emulator look the same.
 """
@@ -13,10 +13,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from listening.errors import ResourceError
+from listening.systems import ASSEMBLE, SYSTEMS
 from ops.connection import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mypy_boto3_sagemaker.type_defs import DescribeTrainingJobResponseTypeDef
 
     from ops.connection import Connection
 
@@ -36,8 +39,8 @@ _STATES = {
 }
 """What AWS calls a state that is not a failure; every other one is."""
 
-TRAINING_ORDER = ("region", "flat")
-ASSEMBLE = "assemble"
+SCORING, DRIFT = "scoring", "drift"
+"""Jobs that a command starts, of every system that has them."""
 MOST_JOBS = 100
 
 Found = TypeVar("Found")
@@ -50,7 +53,7 @@ class Step:
     Parameters
     ----------
     name
-        ``embeddings``, ``region``, ``nordics`` and so on.
+        Of the Glue job, the training task, or what a mapped task was done for.
     state
         `WAITING`, `RUNNING`, `SUCCEEDED` or `FAILED`.
     id
@@ -70,14 +73,14 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run of the workflow or an execution of the state machine.
+    """A run of the workflow or of one job, or an execution of the state machine.
 
     Parameters
     ----------
     kind
-        ``features`` or ``training``.
+        ``features``, ``training`` or the job's name.
     id
-        Workflow run id or execution ARN.
+        Workflow run id, job run id or execution ARN.
     state
         `RUNNING`, `SUCCEEDED` or `FAILED`.
     started
@@ -120,25 +123,27 @@ class Run:
         raise ResourceError(f"{self.kind} run {self.id} has no step '{name}'")
 
 
-def start_features(connection: Connection) -> str:
+def start_features(connection: Connection, system: str) -> str:
     """Start the feature workflow and return the run's id."""
-    with explained("starting the feature workflow"):
-        return connection.glue.start_workflow_run(Name=connection.names.workflow)["RunId"]
+    with explained(f"starting the feature workflow of {system}"):
+        return connection.glue.start_workflow_run(Name=connection.names.of(system).workflow)[
+            "RunId"
+        ]
 
 
-def feature_run_ids(connection: Connection) -> list[str]:
+def feature_run_ids(connection: Connection, system: str) -> list[str]:
     """Return the ids of the workflow's runs, newest first."""
-    with explained("listing the runs of the feature workflow"):
+    with explained(f"listing the runs of the feature workflow of {system}"):
         runs = connection.glue.get_workflow_runs(
-            Name=connection.names.workflow, IncludeGraph=False, MaxResults=MOST_JOBS
+            Name=connection.names.of(system).workflow, IncludeGraph=False, MaxResults=MOST_JOBS
         ).get("Runs", [])
     runs.sort(key=lambda run: run["StartedOn"], reverse=True)
     return [run["WorkflowRunId"] for run in runs]
 
 
-def feature_run(connection: Connection, run_id: str) -> Run:
+def feature_run(connection: Connection, run_id: str, *, system: str) -> Run:
     """Return the state of a run of the feature workflow."""
-    names = connection.names
+    names = connection.names.of(system)
     with explained(f"reading workflow run {run_id}"):
         run = connection.glue.get_workflow_run(
             Name=names.workflow, RunId=run_id, IncludeGraph=True
@@ -149,8 +154,7 @@ def feature_run(connection: Connection, run_id: str) -> Run:
         if node["Type"] == "JOB"
     }
     steps = tuple(
-        _glue_step(short, nodes.get(job, {}))
-        for short, job in (("embeddings", names.embeddings_job), ("splits", names.splits_job))
+        _glue_step(job.name, nodes.get(names.job(job.name), {})) for job in SYSTEMS[system].workflow
     )
     failed = [step for step in steps if step.state == FAILED]
     state = _STATES.get(run["Status"], FAILED)
@@ -183,41 +187,40 @@ def _glue_step(name: str, node: Any) -> Step:
     )
 
 
-def start_scoring(connection: Connection, *, batch: str, every_country: bool) -> str:
-    """Start the scoring job on a raw batch and return the job run's id."""
-    arguments = {"--batch": batch, "--every_country": str(every_country).lower()}
-    with explained("starting the scoring job"):
-        return connection.glue.start_job_run(
-            JobName=connection.names.scoring_job, Arguments=arguments
-        )["JobRunId"]
+def start_job(
+    connection: Connection,
+    job: str,
+    *,
+    system: str,
+    arguments: Mapping[str, str] | None = None,
+) -> str:
+    """Start a Glue job of a system and return the job run's id.
+
+    Raises
+    ------
+    ResourceError
+        The system has no such job, or not in this environment.
+    """
+    name = connection.names.of(system).job(SYSTEMS[system].job(job).name)
+    with explained(f"starting Glue job {name}"):
+        return connection.glue.start_job_run(JobName=name, Arguments=arguments or {})["JobRunId"]
 
 
-def scoring_run(connection: Connection, run_id: str) -> Run:
-    """Return the state of a run of the scoring job."""
-    return _job_run(connection, "scoring", connection.names.scoring_job, run_id)
-
-
-def start_drift(connection: Connection) -> str:
+def start_drift(connection: Connection, system: str) -> str:
     """Start the drift job and return the job run's id.
 
     Raises
     ------
     ResourceError
-        The environment has no such job, or it runs already.
+        The system or the environment has no such job, or it runs already.
     """
-    name = connection.names.drift_job
+    name = connection.names.of(system).job(SYSTEMS[system].job(DRIFT).name)
     if name not in _job_names(connection):
         raise ResourceError(
-            f"environment {connection.environment} does not watch for drift: give it `drift = {{}}`"
-            " and a serving.capture_percent in infra/environments.toml, and deploy"
+            f"environment {connection.environment} does not watch {system} for drift: give it "
+            "`drift = {}` and a serving.capture_percent in infra/environments.toml, and deploy"
         )
-    with explained("starting the drift job"):
-        return connection.glue.start_job_run(JobName=name)["JobRunId"]
-
-
-def drift_run(connection: Connection, run_id: str) -> Run:
-    """Return the state of a run of the drift job."""
-    return _job_run(connection, "drift", connection.names.drift_job, run_id)
+    return start_job(connection, DRIFT, system=system)
 
 
 def _job_names(connection: Connection) -> set[str]:
@@ -226,12 +229,14 @@ def _job_names(connection: Connection) -> set[str]:
         return {job["Name"] for page in pages for job in page["Jobs"]}
 
 
-def _job_run(connection: Connection, kind: str, job: str, run_id: str) -> Run:
-    with explained(f"reading {kind} run {run_id}"):
-        run = connection.glue.get_job_run(JobName=job, RunId=run_id)["JobRun"]
-    step = _glue_step(kind, {"JobDetails": {"JobRuns": [run]}})
+def job_run(connection: Connection, run_id: str, *, system: str, job: str) -> Run:
+    """Return the state of a run of a Glue job."""
+    name = connection.names.of(system).job(job)
+    with explained(f"reading {job} run {run_id}"):
+        run = connection.glue.get_job_run(JobName=name, RunId=run_id)["JobRun"]
+    step = _glue_step(job, {"JobDetails": {"JobRuns": [run]}})
     return Run(
-        kind=kind,
+        kind=job,
         id=run_id,
         state=step.state,
         started=run["StartedOn"],
@@ -241,29 +246,35 @@ def _job_run(connection: Connection, kind: str, job: str, run_id: str) -> Run:
     )
 
 
-def start_training(connection: Connection, features_run: str) -> str:
+def start_training(connection: Connection, features_run: str, *, system: str) -> str:
     """Start the training state machine on a features run and return the execution's ARN."""
-    with explained("starting the training state machine"):
+    with explained(f"starting the training state machine of {system}"):
         return connection.stepfunctions.start_execution(
-            stateMachineArn=connection.names.state_machine_arn(),
+            stateMachineArn=state_machine_arn(connection, system),
             name=f"by-hand-{int(time.time() * 1000)}",
             input=json.dumps({"features_run": features_run}),
         )["executionArn"]
 
 
-def training_run_ids(connection: Connection) -> list[str]:
+def training_run_ids(connection: Connection, system: str) -> list[str]:
     """Return the ARNs of the state machine's executions, newest first."""
-    with explained("listing the executions of the training state machine"):
+    with explained(f"listing the executions of the training state machine of {system}"):
         executions = connection.stepfunctions.list_executions(
-            stateMachineArn=connection.names.state_machine_arn(), maxResults=MOST_JOBS
+            stateMachineArn=state_machine_arn(connection, system), maxResults=MOST_JOBS
         )["executions"]
     executions.sort(key=lambda execution: execution["startDate"], reverse=True)
     return [execution["executionArn"] for execution in executions]
 
 
-def training_run_of(connection: Connection, features_run: str) -> str | None:
+def state_machine_arn(connection: Connection, system: str) -> str:
+    """Return the ARN of a system's training state machine."""
+    names = connection.names.of(system)
+    return names.state_machine_arn(names.state_machine)
+
+
+def training_run_of(connection: Connection, features_run: str, *, system: str) -> str | None:
     """Return the ARN of the newest execution that was started on a features run."""
-    for arn in training_run_ids(connection):
+    for arn in training_run_ids(connection, system):
         with explained(f"reading execution {arn}"):
             execution = connection.stepfunctions.describe_execution(executionArn=arn)
         if json.loads(execution.get("input") or "{}").get("features_run") == features_run:
@@ -276,8 +287,13 @@ def training_key(execution_arn: str) -> str:
     return hashlib.md5(execution_arn.encode(), usedforsecurity=False).hexdigest()
 
 
-def training_run(connection: Connection, execution_arn: str) -> Run:
-    """Return the state of an execution of the training state machine and of its jobs."""
+def training_run(connection: Connection, execution_arn: str, *, system: str) -> Run:
+    """Return the state of an execution of the training state machine and of its jobs.
+
+    The jobs stand in the order of their tasks in the system's entry, the one that assembles last.
+    """
+    tasks = [*(task.name for task in SYSTEMS[system].train), ASSEMBLE]
+    order = {f"{system}.{task}": number for number, task in enumerate(tasks)}
     with explained(f"reading execution {execution_arn}"):
         execution = connection.stepfunctions.describe_execution(executionArn=execution_arn)
         key = training_key(execution_arn)
@@ -285,12 +301,17 @@ def training_run(connection: Connection, execution_arn: str) -> Run:
             NameContains=key, SortBy="CreationTime", SortOrder="Ascending"
         )
         jobs = [job for page in pages for job in page["TrainingJobSummaries"]]
-        steps: dict[str, Step] = {}  # the last attempt of each task
-        for job in jobs:
-            name = job["TrainingJobName"]
-            steps[name.partition(f"-{key}")[0]] = _training_step(connection, name, key)
+        described = [
+            connection.sagemaker.describe_training_job(TrainingJobName=job["TrainingJobName"])
+            for job in jobs
+        ]
+    steps: dict[str, tuple[int, Step]] = {}  # the last attempt of each task
+    for job in described:
+        step = _training_step(job, key)
+        steps[step.name] = (order.get(job["HyperParameters"]["task"], len(order)), step)
+    ordered = [step for _, step in sorted(steps.values(), key=lambda one: (one[0], one[1].name))]
     state = _STATES.get(execution["status"], FAILED)
-    failed = [step for step in steps.values() if step.state == FAILED]
+    failed = [step for step in ordered if step.state == FAILED]
     reasons = [f"{step.name}: {step.detail}" for step in failed if step.detail]
     return Run(
         kind="training",
@@ -298,34 +319,27 @@ def training_run(connection: Connection, execution_arn: str) -> Run:
         state=state,
         started=execution["startDate"],
         seconds=_elapsed(execution["startDate"], execution.get("stopDate")),
-        steps=tuple(sorted(steps.values(), key=_training_order)),
+        steps=tuple(ordered),
         reason="; ".join(reasons) or execution.get("cause", "") if state == FAILED else "",
         output=json.loads(execution.get("output") or "{}"),
     )
 
 
-def _training_step(connection: Connection, job_name: str, key: str) -> Step:
-    job = connection.sagemaker.describe_training_job(TrainingJobName=job_name)
+def _training_step(job: DescribeTrainingJobResponseTypeDef, key: str) -> Step:
     state = _STATES.get(job["TrainingJobStatus"], FAILED)
     metrics = ", ".join(
         f"{metric['MetricName']} {metric['Value']:.4g}"
         for metric in job.get("FinalMetricDataList", [])
     )
     return Step(
-        name=job_name.partition(f"-{key}")[0],
+        name=job["TrainingJobName"].partition(f"-{key}")[0],
         state=state,
-        id=job_name,
+        id=job["TrainingJobName"],
         seconds=_elapsed(
             job.get("TrainingStartTime") or job["CreationTime"], job.get("TrainingEndTime")
         ),
         detail=job.get("FailureReason", "") if state == FAILED else metrics,
     )
-
-
-def _training_order(step: Step) -> tuple[int, str]:
-    if step.name in TRAINING_ORDER:
-        return TRAINING_ORDER.index(step.name), ""
-    return (99, "") if step.name == ASSEMBLE else (50, step.name)
 
 
 def wait_for(

@@ -1,4 +1,4 @@
-"""What a deployed environment is tried on: its stacks, rights, quotas and image, a run, an answer.
+"""What a deployed environment is tried on: its stacks, rights, quotas and image; each system.
 
 Each check says what it found. What the emulator does not have (rights, quotas, a registry) is
 skipped there and says so; nothing is ever reported as checked that was not.
@@ -11,15 +11,12 @@ import urllib.request
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from listening.errors import ListeningError, ResourceError
-from ops import runs, store
+from ops import registry, runs
 from ops.connection import explained
-from ops.country.client import Artist, CountryClient, Listener
-from ops.raw_folder import check_folder, upload_batch
+from ops.country import checks as country
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +24,9 @@ if TYPE_CHECKING:
     from ops.connection import Connection
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
-CONCERNS = ("data", "features", "training", "serving", "api", "monitoring")
+SHARED = ("data", "serving", "api", "monitoring")
+EACH = ("features", "training")
+"""Concerns that have a stack in an environment, and those that have one a system."""
 LABELS = (
     "com.amazonaws.sagemaker.capabilities.multi-models",
     "com.amazonaws.sagemaker.capabilities.accept-bind-to-port",
@@ -49,18 +48,17 @@ ACTIONS = (
     "sagemaker:DescribeTrainingJob",
     "sagemaker:InvokeEndpoint",
     "ssm:GetParameter",
+    "ssm:GetParametersByPath",
     "ssm:PutParameter",
     "states:DescribeExecution",
     "states:StartExecution",
 )
 """What the command line's caller does; the roles of the jobs are the templates' business."""
-ARTISTS = ("Radiohead", "The Beatles", "Daft Punk")
-RUN_SECONDS = 30 * 60
 DOWNLOAD_SECONDS = 30
 
 
 class SkippedError(Exception):
-    """The emulator has no such thing; says what."""
+    """There is no such thing here; says what."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +97,9 @@ def _checked(name: str, look: Callable[[Connection], str], connection: Connectio
 
 def stacks(connection: Connection) -> str:
     """Look whether every stack is deployed and none is in a failed state."""
-    names = [connection.names.stack(concern) for concern in CONCERNS]
+    names = [connection.names.stack(concern) for concern in SHARED]
+    for system in registry.champions(connection):
+        names += [connection.names.of(system).stack(concern) for concern in EACH]
     for name in names:
         with explained(f"looking for stack {name}"):
             (stack,) = connection.cloudformation.describe_stacks(StackName=name)["Stacks"]
@@ -138,7 +138,7 @@ def policy_source(caller: str) -> str:
 
 
 def quotas(connection: Connection) -> str:
-    """Compare what the state machine and the endpoint ask for with SageMaker's quotas."""
+    """Compare what the state machines and the endpoint ask for with SageMaker's quotas."""
     wanted = wanted_instances(connection)
     if connection.is_local:
         raise SkippedError(f"the emulator has no quotas; asked for are {_counted(wanted)}")
@@ -160,31 +160,39 @@ def quotas(connection: Connection) -> str:
 
 
 def wanted_instances(connection: Connection) -> Counter[str]:
-    """Return how many instances are asked for at once, by the name of SageMaker's quota."""
+    """Return how many instances are asked for at once, by the name of SageMaker's quota.
+
+    Executions of one system wait for each other, those of two systems do not.
+    """
     wanted: Counter[str] = Counter()
-    names = connection.names
-    with explained("reading what the state machine and the endpoint ask for"):
-        machine = connection.stepfunctions.describe_state_machine(
-            stateMachineArn=names.state_machine_arn()
-        )
-        endpoint = connection.sagemaker.describe_endpoint(EndpointName=names.endpoint)
+    systems = registry.champions(connection)
+    with explained("reading what the state machines and the endpoint ask for"):
+        machines = [
+            connection.stepfunctions.describe_state_machine(
+                stateMachineArn=runs.state_machine_arn(connection, system)
+            )
+            for system in systems
+        ]
+        endpoint = connection.sagemaker.describe_endpoint(EndpointName=connection.names.endpoint)
         config = connection.sagemaker.describe_endpoint_config(
             EndpointConfigName=endpoint["EndpointConfigName"]
         )
-    for instance, count, spot in _training_jobs(json.loads(machine["definition"]), at_once=1):
-        quota = f"{instance} for {'spot ' if spot else ''}training job usage"
-        wanted[quota] = max(wanted[quota], count)
+    for machine in machines:
+        most: Counter[str] = Counter()
+        for instance, count in _training_jobs(json.loads(machine["definition"]), at_once=1):
+            quota = f"{instance} for training job usage"
+            most[quota] = max(most[quota], count)
+        wanted += most
     for variant in config["ProductionVariants"]:
         wanted[f"{variant['InstanceType']} for endpoint usage"] += variant["InitialInstanceCount"]
     return wanted
 
 
-def _training_jobs(states: Any, *, at_once: int) -> Iterator[tuple[str, int, bool]]:
-    """Yield instance type, instances at once and whether spot, of every job in a definition."""
+def _training_jobs(states: Any, *, at_once: int) -> Iterator[tuple[str, int]]:
+    """Yield instance type and instances at once of every job in a definition."""
     match states:
         case {"ResourceConfig": {"InstanceType": str(instance)} as resources}:
-            spot = bool(states.get("EnableManagedSpotTraining", False))
-            yield instance, int(resources.get("InstanceCount", 1)) * at_once, spot
+            yield instance, int(resources.get("InstanceCount", 1)) * at_once
         case dict():
             many = int(states.get("MaxConcurrency") or at_once)
             for value in states.values():
@@ -236,35 +244,23 @@ def image_labels(connection: Connection, uri: str) -> dict[str, str]:
         return dict(json.load(blob).get("config", {}).get("Labels") or {})
 
 
-def run(connection: Connection) -> str:
-    """Score one listener on Glue with the champion: packages, wheels, key, buckets, parameter."""
-    with TemporaryDirectory() as scratch:
-        rows = "".join(f"smoke,{rank},{artist}\n" for rank, artist in enumerate(ARTISTS, 1))
-        (Path(scratch) / "top_artists.csv").write_text(f"user_id,rank,artist_name\n{rows}")
-        raw = check_folder(Path(scratch), labelled=False)
-        batch = upload_batch(connection, raw, ready=False)
-    started = runs.start_scoring(connection, batch=batch, every_country=False)
-    for state in runs.follow(lambda: runs.scoring_run(connection, started), seconds=RUN_SECONDS):
-        ended = state
-    if ended.state != runs.SUCCEEDED:
-        raise ResourceError(f"scoring run {started} failed: {ended.reason or 'no reason given'}")
-    scored = store.scores(connection, started).num_rows
-    return f"scoring run {started} scored {scored} listener in {ended.seconds:.0f} s"
+def _of_system(system: str, look: Callable[[Connection], str], connection: Connection) -> str:
+    if system not in registry.champions(connection):
+        raise SkippedError(f"environment {connection.environment} has no system {system}")
+    return look(connection)
 
 
-def invocation(connection: Connection) -> str:
-    """Ask the endpoint."""
-    client = CountryClient(connection)
-    (answer,) = client.ask([Listener([Artist(name) for name in ARTISTS])])
-    likely = answer.countries[0]
-    return f"bundle {answer.bundle_version} says {likely.name} ({likely.probability:.0%})"
+OF_SYSTEMS = {"country": country.CHECKS}
+"""By system, what it is tried on; one that is missing here has no small check."""
 
-
-CHECKS = {
+CHECKS: dict[str, Callable[[Connection], str]] = {
     "stacks": stacks,
     "permissions": permissions,
     "quotas": quotas,
     "image labels": image,
-    "one invocation": invocation,
-    "one tiny run": run,
+    **{
+        f"{system}: {name}": partial(_of_system, system, look)
+        for system, looks in OF_SYSTEMS.items()
+        for name, look in looks.items()
+    },
 }

@@ -1,19 +1,19 @@
-"""What the jobs left in S3, read back: features runs, test listeners, reports, bundles."""
+"""What a system's jobs left in S3, read back: features runs, scores, drift, reports."""
 
 from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from listening.errors import ResourceError
-from listening.resources import DRIFT, ENDPOINT, FEATURES, LATEST, MANIFEST, REPORTS, SCORES
+from listening.resources import EVALUATION, LATEST, MANIFEST, REPORT, REPORTS
+from listening.systems import SYSTEMS
 from ops.connection import explained
-from ops.country.client import Artist, Listener
+from ops.runs import DRIFT, SCORING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,36 +21,31 @@ if TYPE_CHECKING:
 
     from ops.connection import Connection
 
-REPORT = "report.html"
-EVALUATION = "evaluation.json"
+
+def features_prefix(system: str) -> str:
+    """Return the prefix in the data bucket of a system's features runs."""
+    entry = SYSTEMS[system]
+    return entry.output(entry.features.name)
 
 
-@dataclass(frozen=True)
-class LabelledListener:
-    """A listener whose country is known."""
-
-    listener: Listener
-    country: str
-
-
-def latest_features_run(connection: Connection) -> str:
-    """Return the last features run.
+def latest_features_run(connection: Connection, system: str) -> str:
+    """Return the last features run of a system.
 
     Raises
     ------
     ResourceError
         There is none.
     """
-    bucket, key = connection.names.data_bucket, f"{FEATURES}{LATEST}"
+    bucket, key = connection.names.data_bucket, f"{features_prefix(system)}{LATEST}"
     if not list_keys(connection, bucket, key):
         raise ResourceError(
-            "there are no features yet: `listening features run` makes them of the last batch, "
-            "`listening data upload` brings one"
+            f"there are no features of {system} yet: `listening features run --system {system}` "
+            "makes them of the last batch, `listening data upload` brings one"
         )
     return str(_read_json(connection, bucket, key)["run"])
 
 
-def features_manifest(connection: Connection, run: str) -> dict[str, Any]:
+def features_manifest(connection: Connection, run: str, *, system: str) -> dict[str, Any]:
     """Return the manifest of a features run.
 
     Raises
@@ -58,7 +53,7 @@ def features_manifest(connection: Connection, run: str) -> dict[str, Any]:
     ResourceError
         There is no such run, or it was not finished.
     """
-    bucket, key = connection.names.data_bucket, f"{FEATURES}{run}/{MANIFEST}"
+    bucket, key = connection.names.data_bucket, f"{features_prefix(system)}{run}/{MANIFEST}"
     if not list_keys(connection, bucket, key):
         raise ResourceError(
             f"features run {run} has no s3://{bucket}/{key}: it is not there or was not finished; "
@@ -67,18 +62,7 @@ def features_manifest(connection: Connection, run: str) -> dict[str, Any]:
     return _read_json(connection, bucket, key)
 
 
-def test_listeners(connection: Connection, run: str) -> Iterator[LabelledListener]:
-    """Yield the listeners of a features run's test split with their cleaned plays."""
-    columns = ["user_id", "country", "total_scrobbles", "artist_keys", "playcounts"]
-    for table in _tables(connection, f"{FEATURES}{run}/plays/split=test/"):
-        for row in table.select(columns).to_pylist():
-            counts = row["playcounts"] or [None] * len(row["artist_keys"])
-            artists = map(Artist, row["artist_keys"], counts)
-            listener = Listener(list(artists), row["total_scrobbles"], str(row["user_id"]))
-            yield LabelledListener(listener, row["country"])
-
-
-def scores(connection: Connection, run: str) -> pa.Table:
+def scores(connection: Connection, run: str, *, system: str) -> pa.Table:
     """Return what a scoring run wrote, one row a listener.
 
     Raises
@@ -86,20 +70,22 @@ def scores(connection: Connection, run: str) -> pa.Table:
     ResourceError
         It wrote nothing.
     """
-    tables = list(_tables(connection, f"{SCORES}{run}/"))
-    if not tables:
+    prefix = f"{SYSTEMS[system].output(SCORING)}{run}/"
+    found = list(tables(connection, prefix))
+    if not found:
         raise ResourceError(
-            f"scoring run {run} left nothing in s3://{connection.names.data_bucket}/{SCORES}{run}/"
+            f"scoring run {run} left nothing in s3://{connection.names.data_bucket}/{prefix}"
         )
-    return pa.concat_tables(tables)
+    return pa.concat_tables(found)
 
 
-def drift(connection: Connection, run: str) -> dict[str, Any]:
+def drift(connection: Connection, run: str, *, system: str) -> dict[str, Any]:
     """Return what a run of the drift job found."""
-    return _read_json(connection, connection.names.data_bucket, f"{DRIFT}{run}/{MANIFEST}")
+    key = f"{SYSTEMS[system].output(DRIFT)}{run}/{MANIFEST}"
+    return _read_json(connection, connection.names.data_bucket, key)
 
 
-def _tables(connection: Connection, prefix: str) -> Iterator[pa.Table]:
+def tables(connection: Connection, prefix: str) -> Iterator[pa.Table]:
     """Yield the parquet files under a prefix of the data bucket."""
     bucket = connection.names.data_bucket
     for key in list_keys(connection, bucket, prefix):
@@ -107,7 +93,7 @@ def _tables(connection: Connection, prefix: str) -> Iterator[pa.Table]:
             yield pq.read_table(pa.BufferReader(read_object(connection, bucket, key)))
 
 
-def evaluation(connection: Connection, version: str) -> dict[str, Any]:
+def evaluation(connection: Connection, version: str, *, system: str) -> dict[str, Any]:
     """Return the evaluation of a bundle version on its test split.
 
     Raises
@@ -115,30 +101,21 @@ def evaluation(connection: Connection, version: str) -> dict[str, Any]:
     ResourceError
         No such bundle was ever assembled, or its evaluation cannot be read.
     """
-    bucket, key = connection.names.models_bucket, f"{REPORTS}{version}/{EVALUATION}"
+    bucket, reports = connection.names.models_bucket, f"{REPORTS}{system}/"
+    key = f"{reports}{version}/{EVALUATION}"
     if not list_keys(connection, bucket, key):
         raise ResourceError(
-            f"bundle {version} has no report under s3://{bucket}/{REPORTS}; "
+            f"bundle {version} has no report under s3://{bucket}/{reports}; "
             "`listening models list` shows which bundles there are"
         )
     return _read_json(connection, bucket, key)
 
 
-def fetch_report(connection: Connection, version: str, to: Path) -> None:
+def fetch_report(connection: Connection, version: str, *, system: str, to: Path) -> None:
     """Copy the report of a bundle version to a file."""
-    key = f"{REPORTS}{version}/{REPORT}"
+    key = f"{REPORTS}{system}/{version}/{REPORT}"
     to.parent.mkdir(parents=True, exist_ok=True)
     to.write_bytes(read_object(connection, connection.names.models_bucket, key))
-
-
-def published_versions(connection: Connection) -> list[str]:
-    """Return the bundle versions that the endpoint can answer with."""
-    keys = list_keys(connection, connection.names.models_bucket, ENDPOINT)
-    return sorted(
-        key.removeprefix(ENDPOINT).partition("/")[0]
-        for key in keys
-        if key.endswith("/hierarchy.tar.gz")
-    )
 
 
 def read_object(connection: Connection, bucket: str, key: str) -> bytes:

@@ -1,16 +1,16 @@
-"""The training script: trains one model of the chain, or assembles all models into a bundle.
+"""The training script: trains one model of a system, or assembles its models into a bundle.
 
 SageMaker's training toolkit runs it (``SAGEMAKER_PROGRAM``) with hyperparameters:
 
 task
-    ``region``, ``country``, ``flat`` or ``assemble``.
-region
-    The region's slug; for ``country`` only.
+    ``<system>.<task>``, of `TASKS`.
+item
+    For a task that is mapped over a list: the slug of the item.
 seed
     Default 1.
 
-Those of `recipe.Recipe` override the settings of a model, those of `gate.Rules` the gate's. Input
-channels are described with each task's function. A failure is told in one sentence, which SageMaker
+Further ones, and the input channels, are described with each task's function; an entry of
+`listening.systems` names them. A failure is told in one sentence, which SageMaker
 shows as the job's failure reason.
 """
 
@@ -19,22 +19,36 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before numpy: on matrices as small as these, its threads only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import assembling
-from country import single
+from assembling import assemble
+from country.judging import judge as judge_country
+from country.single import TASKS as COUNTRY
 from job import Job
 from listening.errors import DataError, ListeningError
+from listening.systems import ASSEMBLE, SYSTEMS
 
-TASKS = {
-    "region": single.train_region,
-    "country": single.train_country,
-    "flat": single.train_flat,
-    "assemble": assembling.assemble,
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from judgement import Judge
+
+JUDGES: dict[str, Judge] = {"country": judge_country}
+"""Who judges a system's bundles."""
+
+TASKS: dict[str, Callable[[Job], None]] = {
+    **COUNTRY,
+    **{
+        f"{name}.{ASSEMBLE}": partial(assemble, system=SYSTEMS[name], judge=judge)
+        for name, judge in JUDGES.items()
+    },
 }
+"""What a training job can be asked to do."""
 
 
 def run(job: Job) -> None:

@@ -1,11 +1,10 @@
-"""Finding better settings for both levels of the chain and for the flat model, in a time budget.
+"""Finding better settings for a system's models, in a time budget.
 
-    python sagemaker/tuning.py --features FOLDER --minutes 30 [--write]
+    python sagemaker/tuning.py --features FOLDER --minutes 30 [--write] [--system country]
 
-FOLDER is a features run (``features/<run>/``, downloaded). Each level gets a third of the time:
-Optuna's TPE sampler proposes settings, starting from those that are shipped, and each is judged by
-the calibrated log loss on the validation listeners (country models: of all regions together). With
-``--write`` they replace those in ``defaults.json``, with the run that found them.
+FOLDER is a features run (``<system>/features/<run>/``, downloaded). Optuna's TPE sampler proposes
+settings, starting from those that are shipped, and each is judged on validation. With ``--write``
+they replace those in the system's ``defaults.json``, with the run that found them.
 
     python sagemaker/tuning.py --like TRAINING_JOB --minutes 120
 
@@ -18,55 +17,31 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from country.chained import chain_tasks
-from country.features import FeaturesManifest, Listeners, read_listeners
-from country.fitting import Machine, Task, fit, flat_task
-from country.recipe import DEFAULTS, Level, recipe_for
+from country import tuning as country
 from listening.errors import DataError, ListeningError
+from listening.systems import SYSTEMS, validation_metric
+from search import SEED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    import optuna
+    from search import Range
 
-LEVELS: tuple[Level, ...] = ("region", "country", "flat")
-SEED = 1
+TUNERS = {"country": country.tune}
+"""What searches the settings of a system's models on a features run."""
+
+RANGES: dict[str, Mapping[str, Range]] = {
+    f"country.{level}": country.RANGES for level in country.LEVELS
+}
+"""Where the settings of a task's model are searched, as the training script names the task."""
+
 PARALLEL_JOBS = 4
 """Training jobs of a tuning job at once: more learn less from each other."""
-METRIC = {"Name": "validation:log_loss", "Regex": r"validation:log_loss=([0-9.]+);"}
-
-
-@dataclass(frozen=True)
-class Range:
-    """Where a setting is searched."""
-
-    low: float
-    high: float
-    log: bool = False
-    whole: bool = False
-
-    def suggest(self, trial: optuna.Trial, name: str) -> float:
-        """Return a trial's value."""
-        if self.whole:
-            return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
-        return round(trial.suggest_float(name, self.low, self.high, log=self.log), 4)
-
-
-RANGES = {
-    "learning_rate": Range(0.01, 0.1, log=True),
-    "num_leaves": Range(3, 31, log=True, whole=True),
-    "min_data_in_leaf": Range(10, 200, log=True, whole=True),
-    "lambda_l2": Range(1, 100, log=True),
-    "path_smooth": Range(1, 100, log=True),
-    "feature_fraction": Range(0.2, 1.0),
-}
 
 
 def request(job: Mapping[str, Any], *, fields: Collection[str], seconds: int) -> dict[str, Any]:
@@ -86,19 +61,23 @@ def request(job: Mapping[str, Any], *, fields: Collection[str], seconds: int) ->
     Raises
     ------
     DataError
-        The training job trained no model of a level.
+        Nothing is searched for the training job's task.
     """
     settings = job.get("HyperParameters", {})
-    if settings.get("task") not in LEVELS:
+    task = settings.get("task")
+    if task not in RANGES:
         raise DataError(
-            f"training job '{job['TrainingJobName']}' has task '{settings.get('task')}'; name one "
-            f"that trained a model: its task is {', '.join(LEVELS)}"
+            f"training job '{job['TrainingJobName']}' has task '{task}'; name one "
+            f"that trained a model: its task is {', '.join(RANGES)}"
         )
+    system, name = task.split(".")
+    (trained,) = (one for one in SYSTEMS[system].train if one.name == name)
+    metric, pattern = validation_metric(trained.metric)
     ranges: dict[str, list[dict[str, str]]] = {
         "IntegerParameterRanges": [],
         "ContinuousParameterRanges": [],
     }
-    for setting, where in RANGES.items():
+    for setting, where in RANGES[task].items():
         kind = "IntegerParameterRanges" if where.whole else "ContinuousParameterRanges"
         ranges[kind].append(
             {
@@ -111,10 +90,10 @@ def request(job: Mapping[str, Any], *, fields: Collection[str], seconds: int) ->
     algorithm, output = job["AlgorithmSpecification"], job["OutputDataConfig"]
     executions = output["S3OutputPath"].rstrip("/").rpartition("/")[0]
     return {
-        "HyperParameterTuningJobName": f"{settings['task']}-{time.strftime('%Y%m%d-%H%M%S')}",
+        "HyperParameterTuningJobName": f"{name}-{time.strftime('%Y%m%d-%H%M%S')}",
         "HyperParameterTuningJobConfig": {
             "Strategy": "Bayesian",
-            "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": METRIC["Name"]},
+            "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": metric},
             "ResourceLimits": {
                 "MaxParallelTrainingJobs": PARALLEL_JOBS,
                 "MaxRuntimeInSeconds": seconds,
@@ -125,12 +104,12 @@ def request(job: Mapping[str, Any], *, fields: Collection[str], seconds: int) ->
         "TrainingJobDefinition": {
             **{field: job[field] for field in sorted(fields & job.keys())},
             "StaticHyperParameters": {
-                setting: value for setting, value in settings.items() if setting not in RANGES
+                setting: value for setting, value in settings.items() if setting not in RANGES[task]
             },
             "AlgorithmSpecification": {
                 "TrainingImage": algorithm["TrainingImage"],
                 "TrainingInputMode": algorithm["TrainingInputMode"],
-                "MetricDefinitions": [METRIC],
+                "MetricDefinitions": [{"Name": metric, "Regex": pattern}],
             },
             "OutputDataConfig": {**output, "S3OutputPath": f"{executions}/tuning/"},
         },
@@ -151,124 +130,10 @@ def request_like(training_job: str, *, seconds: int) -> dict[str, Any]:
     return request(job, fields=definition.members.keys(), seconds=seconds)
 
 
-@dataclass(frozen=True)
-class Data:
-    """The listeners of a features run that tuning may see."""
-
-    manifest: FeaturesManifest
-    train: Listeners
-    validation: Listeners
-
-    @classmethod
-    def read(cls, features: Path) -> Data:
-        """Read a features run."""
-        manifest = FeaturesManifest.read(features)
-        train, validation = (
-            read_listeners(features / "listeners" / f"split={split}", manifest.layout)
-            for split in ("train", "validation")
-        )
-        return cls(manifest, train, validation)
-
-    def tasks(self, level: Level) -> list[Task]:
-        """Return the models of a level that have anything to tell apart."""
-        regions, counts = self.manifest.regions, self.manifest.train_counts
-        chain = chain_tasks(regions, counts)
-        by_level = {"region": chain[:1], "country": chain[1:], "flat": [flat_task(regions, counts)]}
-        return [task for task in by_level[level] if len(task.classes) > 1]
-
-    def loss(self, level: Level, settings: dict[str, Any]) -> float:
-        """Return the mean validation log loss of a level's models under these settings."""
-        total, listeners = 0.0, 0
-        for task in self.tasks(level):
-            own = tuple(task.class_of)
-            recipe = recipe_for(
-                level,
-                listeners=int(task.counts.sum()),
-                effective_classes=task.effective_classes,
-                hyperparameters={name: str(value) for name, value in settings.items()},
-            )
-            training = fit(
-                task,
-                self.train.of(own),
-                self.validation.of(own),
-                layout=self.manifest.layout,
-                recipe=recipe,
-                seed=SEED,
-                machine=Machine(num_threads=os.cpu_count() or 1),
-            ).training
-            total += training.log_loss * training.listeners["validation"]
-            listeners += training.listeners["validation"]
-        return total / listeners
-
-
-def tune(data: Data, level: Level, *, seconds: float) -> dict[str, Any]:
-    """Search settings of a level.
-
-    Parameters
-    ----------
-    data
-        Who is learned from.
-    level
-        Which models.
-    seconds
-        The time budget; the trial that runs when it is over is finished.
-
-    Returns
-    -------
-    dict
-        ``settings`` (the shipped ones if none was better), ``log_loss``, ``shipped_log_loss`` and
-        ``trials``.
-    """
-    import optuna  # noqa: PLC0415 - a development tool: the image has none
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    shipped = recipe_for(level, listeners=1, effective_classes=1).to_json()
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=SEED))
-    study.enqueue_trial({name: shipped[name] for name in RANGES})
-
-    def objective(trial: optuna.Trial) -> float:
-        settings = {name: where.suggest(trial, name) for name, where in RANGES.items()}
-        trial.set_user_attr("settings", settings)
-        loss = data.loss(level, settings)
-        print(f"{level} trial {trial.number}: {loss:.5f} with {settings}", flush=True)
-        return loss
-
-    study.optimize(objective, timeout=seconds)
-    return {
-        "settings": study.best_trial.user_attrs["settings"],
-        "log_loss": study.best_value,
-        "shipped_log_loss": study.trials[0].value,
-        "trials": len(study.trials),
-    }
-
-
-def written(
-    document: dict[str, Any], found: Mapping[Level, dict[str, Any]], data: Data, minutes: float
-) -> dict[str, Any]:
-    """Return the defaults with what was found."""
-    result = dict(document)
-    for level, best in found.items():
-        result[level] = {
-            **document[level],
-            "settings": {**document[level]["settings"], **best["settings"]},
-        }
-    result["found_by"] = {
-        "command": "sagemaker/tuning.py",
-        "features_run": data.manifest.run,
-        "listeners": {"train": len(data.train), "validation": len(data.validation)},
-        "synthetic": data.manifest.synthetic,
-        "minutes": minutes,
-        "levels": {
-            level: {name: value for name, value in best.items() if name != "settings"}
-            for level, best in found.items()
-        },
-    }
-    return result
-
-
 def main(argv: list[str] | None = None) -> int:
     """Tune and print; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--system", choices=TUNERS, default="country")
     parser.add_argument("--features", type=Path, help="folder of a features run")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--write", action="store_true", help="replace the shipped defaults")
@@ -280,24 +145,13 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.like:
             asked = request_like(arguments.like, seconds=round(arguments.minutes * 60))
             print(json.dumps(asked, indent=1))
-            return 0
-        data = Data.read(arguments.features)
-        found = {
-            level: tune(data, level, seconds=arguments.minutes * 60 / len(LEVELS))
-            for level in LEVELS
-        }
+        else:
+            TUNERS[arguments.system](
+                arguments.features, minutes=arguments.minutes, write=arguments.write
+            )
     except ListeningError as error:
         print(error, file=sys.stderr)
         return 1
-    for level, best in found.items():
-        print(
-            f"{level}: {best['shipped_log_loss']:.5f} -> {best['log_loss']:.5f} "
-            f"in {best['trials']} trials: {best['settings']}"
-        )
-    if arguments.write:
-        document = written(json.loads(DEFAULTS.read_bytes()), found, data, arguments.minutes)
-        DEFAULTS.write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-        print(f"written to {DEFAULTS}")
     return 0
 
 

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 
 import botocore.loaders
 import botocore.session
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# A machine that does other work beside the tests makes any example slow.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 
 def pytest_collection_finish() -> None:

@@ -40,13 +40,14 @@ from glue_jobs.arrow import frame_of, matrix_rows, read_listeners
 from glue_jobs.country import svd, word2vec
 from glue_jobs.country.cleaning import artist_names, clean
 from glue_jobs.country.packing import PLAYS_PER_PASS, pack
+from glue_jobs.country.quality import CLEANING, check_cleaning
 from glue_jobs.job import LOG, Arguments, job_session, versions
-from glue_jobs.quality import Limits, check_cleaning
+from glue_jobs.quality import Limits
 from glue_jobs.raw import latest_batch, read_raw
 from glue_jobs.storage import Storage
 from listening.errors import DataError
 from listening.log.raw_formats import SYNTHETIC
-from listening.resources import EMBEDDINGS, LATEST, MANIFEST, RAW
+from listening.resources import LATEST, MANIFEST, QUALITY, RAW, output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame, SparkSession
 
+EMBEDDINGS = output("country", "embeddings")
 ROWS_PER_BATCH = 100_000
 METHODS = ("svd", "word2vec")
 ITERATIONS = {"svd": 4, "word2vec": 10}
@@ -87,11 +89,13 @@ class Parameters:
         )
 
 
+ARGUMENTS = ("data_uri", "batch", *(field.name for field in fields(Parameters)), *CLEANING)
+
+
 def main(argv: Sequence[str]) -> None:
     """Read arguments and tables, call the functions, write tables and then the manifest."""
-    names = [field.name for field in fields(Parameters)]
-    arguments = Arguments(argv, ("data_uri", "batch", *names, *Limits.CLEANING))
-    parameters, limits = Parameters.of(arguments), Limits.of(arguments)
+    arguments = Arguments(argv, ARGUMENTS)
+    parameters, limits = Parameters.of(arguments), Limits.of(arguments, CLEANING)
     run = arguments.workflow_run_id or arguments.run_id
     target = f"{EMBEDDINGS}{run}/"
     with job_session("embeddings", rows_per_batch=ROWS_PER_BATCH) as spark:
@@ -106,7 +110,7 @@ def main(argv: Sequence[str]) -> None:
         quality = cleaning.quality()
         listeners = read_listeners(spark, storage.uri(target + LISTENERS), cleaning.partitions)
         artists, quality["artists"] = vocabulary(listeners, artist_names(plays), parameters)
-        storage.write_json(target + "quality.json", quality)
+        storage.write_json(target + QUALITY, quality)
         LOG.info("quality: %s", quality)
         if artists.empty:
             raise DataError(
@@ -125,6 +129,10 @@ def main(argv: Sequence[str]) -> None:
                 "format_version": 1,
                 "run": run,
                 "batch": batch,
+                "rows": {
+                    "in": quality["plays"]["rows_in"],
+                    "out": quality["plays"]["rows_out"],
+                },
                 "synthetic": storage.exists(f"{RAW}{batch}/{SYNTHETIC}"),
                 "inputs": storage.hashes(RAW + batch),
                 "outputs": {LISTENERS: quality["listeners"]["rows_out"], ARTISTS: len(artists)},

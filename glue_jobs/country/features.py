@@ -40,15 +40,16 @@ from glue_jobs.arrow import frame_of, matrix_rows, read_listeners
 from glue_jobs.country.affinity import Affinities, Regression, fit
 from glue_jobs.country.featuriser import Featuriser, artist_features, feature_layout, listener_frame
 from glue_jobs.country.packing import PLAYS_PER_PASS, pack
+from glue_jobs.country.quality import LABELS, check_features, label_shift
 from glue_jobs.country.selection import Selection, bucket, count_labels, select
 from glue_jobs.job import LOG, Arguments, job_session, versions
-from glue_jobs.quality import Limits, check_features, label_shift
+from glue_jobs.quality import Limits
 from glue_jobs.storage import Storage
 from listening.countries import country_name
 from listening.country.regions import default_regions
 from listening.country.splits import SALT, SPLITS
 from listening.errors import DataError
-from listening.resources import EMBEDDINGS, FEATURES, LATEST, MANIFEST
+from listening.resources import LATEST, MANIFEST, QUALITY, output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
     from listening.country.artist_table import ArtistFeatures
 
+EMBEDDINGS, FEATURES = output("country", "embeddings"), output("country", "features")
 ROWS_PER_BATCH = 10_000
 LISTENERS_PER_FILE = 50_000
 SAMPLE_BUCKETS = 1_000_000
@@ -86,14 +88,16 @@ class Parameters:
         return cls(**{f.name: arguments.get(f.name, getattr(cls, f.name)) for f in fields(cls)})
 
 
+ARGUMENTS = ("data_uri", "embeddings_run", *(field.name for field in fields(Parameters)), *LABELS)
+
+
 def main(argv: Sequence[str]) -> None:
     """Read arguments and tables, call the functions, write tables and then the manifest."""
-    names = [field.name for field in fields(Parameters)]
-    arguments = Arguments(argv, ("data_uri", "embeddings_run", *names, *Limits.LABELS))
-    parameters, limits = Parameters.of(arguments), Limits.of(arguments)
+    arguments = Arguments(argv, ARGUMENTS)
+    parameters, limits = Parameters.of(arguments), Limits.of(arguments, LABELS)
     run = arguments.run_id
     target = f"{FEATURES}{run}/"
-    with job_session("splits", rows_per_batch=ROWS_PER_BATCH) as spark:
+    with job_session("features", rows_per_batch=ROWS_PER_BATCH) as spark:
         storage = Storage(spark, arguments.data_uri)
         embeddings = embeddings_manifest(storage, arguments)
         source = f"{EMBEDDINGS}{embeddings['run']}/"
@@ -109,7 +113,7 @@ def main(argv: Sequence[str]) -> None:
             source=storage.uri(f"{source}listeners/"),
         )
         quality: dict[str, Any] = {"listeners": selection.quality()}
-        storage.write_json(target + "quality.json", quality)
+        storage.write_json(target + QUALITY, quality)
         LOG.info("quality: %s", quality)
         check_labels(selection, last_countries(storage, synthetic=embeddings["synthetic"]), limits)
 
@@ -136,7 +140,7 @@ def main(argv: Sequence[str]) -> None:
             "user_id", "country", "total_scrobbles", "artist_keys", "playcounts"
         ).write.mode("overwrite").parquet(storage.uri(f"{target}plays/split=test/"))
 
-        storage.write_json(target + "quality.json", quality)
+        storage.write_json(target + QUALITY, quality)
         storage.write_json(
             target + MANIFEST,
             {
@@ -144,6 +148,7 @@ def main(argv: Sequence[str]) -> None:
                 "run": run,
                 "embeddings_run": embeddings["run"],
                 "batch": embeddings["batch"],
+                "rows": embeddings["rows"],
                 "inputs": embeddings["inputs"],
                 "outputs": {
                     "listeners/": quality["features"]["rows"],
@@ -162,13 +167,13 @@ def main(argv: Sequence[str]) -> None:
                 "seed": embeddings["parameters"]["seed"],
                 "parameters": {
                     "embeddings": embeddings["parameters"],
-                    "splits": asdict(parameters),
+                    "features": asdict(parameters),
                 },
                 "versions": versions(),
             },
         )
         storage.write_json(FEATURES + LATEST, {"run": run})
-        LOG.info("splits: published run %s", run)
+        LOG.info("features: published run %s", run)
 
 
 def embeddings_manifest(storage: Storage, arguments: Arguments) -> dict[str, Any]:

@@ -15,17 +15,18 @@ from pyspark import SparkFiles
 
 from glue_jobs.arrow import column, list_bounds, lists
 from glue_jobs.country.packing import to_batch
-from listening.country.bundle import Hierarchy, Prior, load, unpack
+from listening.archive import unpack
+from listening.country.bundle import Bundle, Prior, load
 from listening.country.listeners import listener_features
 from listening.country.predictor import ChainPredictor
-from listening.errors import BundleError
+from listening.errors import ArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pyspark.sql import DataFrame
 
-    from listening.country.bundle import Bundle
+    from listening.country.bundle import CountryArchive
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,14 @@ class Scorer:
     def __call__(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Return the scores of listeners; who has no known artist gets the prior."""
         bundle = _bundle(self.archive)
-        prior = bundle.prior if isinstance(bundle, Prior | Hierarchy) else {}
+        prior = bundle.prior if isinstance(bundle, Prior | Bundle) else {}
         countries = list(bundle.regions.region_of)
         shares = np.array([prior[country] for country in countries])
         n = rows.num_rows
         joint = np.tile(shares, (n, 1))
         known = np.zeros(n, dtype=np.int64)
         lengths = list_bounds(column(rows, "artist_keys"))[0]
-        if isinstance(bundle, Hierarchy):
+        if isinstance(bundle, Bundle):
             batch = to_batch(rows, _vocabulary(self.archive))
             known = batch.known
             asked = np.flatnonzero(known)
@@ -109,7 +110,7 @@ def score(listeners: DataFrame, scorer: Scorer) -> DataFrame:
 
 
 @cache
-def _bundle(archive: str) -> Bundle:
+def _bundle(archive: str) -> CountryArchive:
     """Load the bundle, once in each process; the first one of an executor unpacks it."""
     folder = Path(SparkFiles.getRootDirectory()) / f"{archive}.unpacked"
     if not folder.exists():
@@ -118,15 +119,15 @@ def _bundle(archive: str) -> Bundle:
         with contextlib.suppress(OSError):  # another process was faster
             partial.rename(folder)
     bundle = load(folder)
-    if not isinstance(bundle, Prior | Hierarchy):
-        raise BundleError(f"bundle {bundle.version} is a single model; score with a hierarchy")
+    if not isinstance(bundle, Prior | Bundle):
+        raise ArchiveError(f"bundle {bundle.version} is a single model; score with a bundle")
     return bundle
 
 
 @cache
 def _predictor(archive: str) -> ChainPredictor:
     bundle = _bundle(archive)
-    assert isinstance(bundle, Hierarchy)
+    assert isinstance(bundle, Bundle)
     return ChainPredictor(bundle)
 
 
@@ -134,7 +135,7 @@ def _predictor(archive: str) -> ChainPredictor:
 def _vocabulary(archive: str) -> pa.Array:
     """Return the keys of the bundle's artists; the place is the artist's id."""
     bundle = _bundle(archive)
-    assert isinstance(bundle, Hierarchy)
+    assert isinstance(bundle, Bundle)
     table = bundle.artists
     buffers = (None, pa.py_buffer(table.key_bounds), pa.py_buffer(table.key_text))
     return pa.Array.from_buffers(pa.large_string(), table.size, buffers).cast(pa.string())

@@ -6,8 +6,8 @@ data_uri
     The data bucket, ``s3://<bucket>/``.
 batch = latest
     The batch under ``raw/``; nobody's country is needed.
-endpoint_uri
-    Where the archives lie, ``s3://<models bucket>/endpoint/``.
+models_uri
+    The models bucket, where the archives lie.
 champion
     The bundle version to score with; empty for the champion.
 champion_parameter
@@ -24,26 +24,25 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
+from glue_jobs.champion import champion
 from glue_jobs.country.cleaning import clean
 from glue_jobs.country.scores import Scorer, score
 from glue_jobs.job import LOG, Arguments, job_session, versions
 from glue_jobs.raw import latest_batch, read_raw
 from glue_jobs.storage import Storage
 from listening.errors import ResourceError
-from listening.resources import LATEST, MANIFEST, SCORES, target_model
+from listening.resources import ENDPOINT, LATEST, MANIFEST, output, target_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+SCORES = output("country", "scoring")
 ROWS_PER_BATCH = 10_000
 ARGUMENTS = (
     "data_uri",
     "batch",
-    "endpoint_uri",
+    "models_uri",
     "champion",
     "champion_parameter",
     "k",
@@ -63,9 +62,9 @@ def main(argv: Sequence[str]) -> None:
         storage = Storage(spark, arguments.data_uri)
         batch = arguments.get("batch", "latest")
         batch = latest_batch(storage) if batch == "latest" else batch
-        endpoint = Storage(spark, arguments.get("endpoint_uri", ""))
+        models = Storage(spark, arguments.models_uri)
         LOG.info("scores of batch %s by bundle %s, to %s", batch, version, storage.uri(target))
-        scorer = Scorer(fetch(endpoint, version), k=k, every=every)
+        scorer = Scorer(fetch(models, version), k=k, every=every)
         plays, users = read_raw(storage, batch, labelled=False)
         cleaning = clean(plays, users)
         score(cleaning.listeners, scorer).write.mode("overwrite").parquet(
@@ -89,28 +88,7 @@ def main(argv: Sequence[str]) -> None:
         LOG.info("scoring: published run %s", run)
 
 
-def champion(arguments: Arguments) -> str:
-    """Return the bundle version to score with: the one named, or the champion.
-
-    Raises
-    ------
-    ResourceError
-        The parameter that names the champion cannot be read.
-    """
-    version = arguments.get("champion", "")
-    if version:
-        return version
-    name = arguments.get("champion_parameter", "")
-    try:
-        return str(boto3.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
-    except (BotoCoreError, ClientError) as error:
-        raise ResourceError(
-            f"parameter {name!r} does not tell the champion ({error}); deploy the stacks, or name "
-            "a bundle version by --champion"
-        ) from error
-
-
-def fetch(endpoint: Storage, version: str) -> str:
+def fetch(models: Storage, version: str) -> str:
     """Have every executor fetch a bundle, and return the name of its archive there.
 
     Raises
@@ -118,13 +96,13 @@ def fetch(endpoint: Storage, version: str) -> str:
     ResourceError
         There is no such bundle.
     """
-    key = target_model(version)
-    if not endpoint.exists(key):
+    key = ENDPOINT + target_model("country", version)
+    if not models.exists(key):
         raise ResourceError(
-            f"{endpoint.uri(key)}: bundle {version} is not there; promote one that is, or name it "
+            f"{models.uri(key)}: bundle {version} is not there; promote one that is, or name it "
             "by --champion"
         )
-    endpoint.spark.sparkContext.addFile(endpoint.uri(key))
+    models.spark.sparkContext.addFile(models.uri(key))
     return Path(key).name
 
 

@@ -25,13 +25,13 @@ Counts = dict[str, int]
 
 
 def bucket(salt: str, buckets: int) -> Column:
-    """Return `listening.country.splits.bucket` of ``user_id`` as a Spark expression."""
+    """Return the bucket of ``user_id`` in ``range(buckets)``: see `listening.country.splits`."""
     digest = F.sha2(F.concat(F.lit(f"{salt}:"), F.col("user_id")), 256)
     return (F.conv(F.substring(digest, 1, 8), 16, 10).cast("long") % buckets).cast("int")
 
 
 def split() -> Column:
-    """Return what `listening.country.splits.split_of` returns for ``user_id``."""
+    """Return the split of ``user_id``: 80% train, 10% validation, 10% test."""
     place = bucket(SALT, BUCKETS)
     return (
         F.when(place < TRAIN_BUCKETS, SPLITS[0])
@@ -41,7 +41,7 @@ def split() -> Column:
 
 
 def fold(folds: int) -> Column:
-    """Return what `listening.country.splits.fold_of` returns for ``user_id``."""
+    """Return the fold of ``user_id`` in ``range(folds)``, independent of the split."""
     return bucket(f"{SALT}:fold", folds)
 
 

@@ -1,7 +1,7 @@
 """The models behind the endpoint's targets, and their answers to listeners.
 
-`load_answerer` turns an unpacked archive into something that answers; which kind of archive it is
-decides what it can be asked.
+`answerer_of` turns an archive into something that answers; which kind it is decides what it can be
+asked.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ import numpy as np
 
 from inference.country.explain import Explanation, explain
 from inference.country.inputs import FeatureQuestions, Options, Questions
-from listening.country.bundle import Bundle, Hierarchy, Prior, SingleModel, load
+from listening.country.bundle import Bundle, CountryArchive, Prior, SingleModel
 from listening.country.listeners import ListenerBatch, listener_features
 from listening.country.predictor import ChainPredictor, load_model
 from listening.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import numpy.typing as npt
+
+REGION = "region"
+"""Name of the model whose classes are regions."""
 
 Ranked = list[tuple[str, float]]
 """Codes (of countries) or slugs (of regions) with probabilities, best first."""
@@ -65,7 +67,7 @@ class Answers:
     """Answers in the order of the listeners, and the archive that they come from."""
 
     items: list[Answer]
-    bundle: Bundle
+    bundle: CountryArchive
     single: bool = field(kw_only=True)
 
 
@@ -73,7 +75,7 @@ class Answerer(Protocol):
     """A loaded archive."""
 
     @property
-    def bundle(self) -> Bundle:
+    def bundle(self) -> CountryArchive:
         """The archive."""
         ...
 
@@ -88,18 +90,14 @@ class Answerer(Protocol):
         ...
 
 
-def load_answerer(folder: Path, *, verify: bool = True) -> Answerer:
-    """Load an unpacked archive with its models.
-
-    Parameters and errors as in `listening.country.bundle.load`.
-    """
-    bundle = load(folder, verify=verify)
-    if isinstance(bundle, Hierarchy):
-        return HierarchyAnswerer(bundle)
-    if isinstance(bundle, SingleModel):
-        return SingleAnswerer(bundle)
-    assert isinstance(bundle, Prior)
-    return PriorAnswerer(bundle)
+def answerer_of(archive: CountryArchive) -> Answerer:
+    """Return what answers with an archive, its models loaded."""
+    if isinstance(archive, Bundle):
+        return BundleAnswerer(archive)
+    if isinstance(archive, SingleModel):
+        return SingleAnswerer(archive)
+    assert isinstance(archive, Prior)
+    return PriorAnswerer(archive)
 
 
 class PriorAnswerer:
@@ -127,7 +125,7 @@ class PriorAnswerer:
 class _Prior:
     """How frequent countries and regions are, most frequent first."""
 
-    def __init__(self, bundle: Bundle, shares: dict[str, float]) -> None:
+    def __init__(self, bundle: CountryArchive, shares: dict[str, float]) -> None:
         self.countries = _ranked(shares)
         self.regions = _ranked(
             {
@@ -158,14 +156,14 @@ class SingleAnswerer:
             raise RequestError(
                 f"target '{self.bundle.model.name}' is a single model without an artist table: "
                 "it takes feature vectors as application/x-npy; send plays to the bundle, "
-                "hierarchy.tar.gz of the same version",
+                "bundle.tar.gz of the same version",
                 status=415,
             )
         options = questions.options
         _refuse_explaining(options)
         features = _checked_features(self.bundle, questions.features)
         probabilities = np.exp(self._model.log_probabilities(features))
-        of_regions = self.bundle.kind == "region"
+        of_regions = self.bundle.model.name == REGION
         if not of_regions and options.level == "region":
             raise RequestError(f"level: target '{self.bundle.model.name}' knows countries alone")
         k = len(self.bundle.model.classes) if of_regions else options.k
@@ -175,10 +173,10 @@ class SingleAnswerer:
         return Answers(items, self.bundle, single=questions.single)
 
 
-class HierarchyAnswerer:
+class BundleAnswerer:
     """The chain: region model, country models and artist table."""
 
-    def __init__(self, bundle: Hierarchy) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.predictor = ChainPredictor(bundle)
         self._prior = _Prior(bundle, bundle.prior)
@@ -275,7 +273,7 @@ def _refuse_explaining(options: Options) -> None:
 
 
 def _checked_features(
-    bundle: Hierarchy | SingleModel, features: npt.NDArray[np.float32]
+    bundle: Bundle | SingleModel, features: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
     """Refuse feature vectors that do not fit the layout."""
     layout = bundle.layout

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from listening.country.chain import logits, softmax
 
 if TYPE_CHECKING:
-    from listening.country.bundle import Hierarchy
+    from listening.country.bundle import Bundle
     from listening.country.listeners import ListenerBatch
     from listening.country.predictor import ChainPredictor, Model
 
@@ -127,12 +127,12 @@ def _margin(model: Model, features: npt.NDArray[np.float32], place: int) -> _Mar
     trees, base = np.zeros(len(features)), np.zeros(len(features))
     np.add.at(trees, model.columns, direction @ model.contributions(features)[:, :-1])
     if spec.base_columns:
-        np.add.at(base, np.array(spec.base_columns), direction * spec.base_weight)
+        np.add.at(base, np.array(spec.base_columns), direction)
     return _Margin(float(direction @ scores), trees * spec.scale, base * spec.scale)
 
 
 def _artist_parts(
-    bundle: Hierarchy,
+    bundle: Bundle,
     features: npt.NDArray[np.float32],
     ids: npt.NDArray[np.int32],
     weights: npt.NDArray[np.float32],

@@ -1,4 +1,4 @@
-"""The tables through which Athena reads raw plays, features and evaluations.
+"""The tables through which Athena reads raw plays, what the jobs leave, and evaluations.
 
 Runs and batches are partitions that a query names (`injected` partition projection), so nothing has
 to be crawled or added when a run ends.
@@ -6,7 +6,8 @@ to be crawled or added when a run ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
@@ -14,12 +15,15 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from listening.country.splits import SPLITS
-from listening.resources import EMBEDDINGS, EVALUATIONS, FEATURES, RAW
+from listening.resources import EVALUATIONS, RAW
+from listening.systems import LOG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from listening.systems import System
+
+PARTITION = re.compile(r"\$\{(\w+)\}")
 PARQUET = (
     "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
     "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
@@ -33,76 +37,28 @@ JSON_LINES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableDefinition:
+class _Definition:
     """A table over a prefix.
 
     Parameters
     ----------
-    description
-        One row of it.
+    row
+        What one row of it is.
     location
         Prefix in the bucket; ``${name}`` stands for a partition's value.
     columns
         Hive type by name.
     form
         Input format, output format and serialisation library.
+    partitions
+        The values of a partition, where they are known.
     """
 
-    description: str
+    row: str
     location: str
     columns: Mapping[str, str]
     form: Sequence[str] = PARQUET
-
-
-RAW_AND_FEATURES = {
-    "raw_users": TableDefinition(
-        description="A user as delivered; batches in parquet folders",
-        location=f"{RAW}${{batch}}/users/",
-        columns={"user_id": "string", "country": "string", "total_scrobbles": "bigint"},
-    ),
-    "raw_top_artists": TableDefinition(
-        description="A user's play of an artist as delivered; batches in parquet folders",
-        location=f"{RAW}${{batch}}/top_artists/",
-        columns={
-            "user_id": "string",
-            "rank": "bigint",
-            "artist_name": "string",
-            "playcount": "bigint",
-            "mbid": "string",
-        },
-    ),
-    "cleaned_listeners": TableDefinition(
-        description="A listener with cleaned plays",
-        location=f"{EMBEDDINGS}${{run}}/listeners/",
-        columns={
-            "user_id": "string",
-            "country": "string",
-            "total_scrobbles": "double",
-            "artist_keys": "array<string>",
-            "playcounts": "array<double>",
-        },
-    ),
-    "features": TableDefinition(
-        description="A labelled listener with features",
-        location=f"{FEATURES}${{run}}/listeners/split=${{split}}/region=${{region}}/",
-        columns={"user_id": "string", "country": "string", "features": "array<float>"},
-    ),
-}
-EVALUATED = {
-    "evaluations": TableDefinition(
-        description="An assembled bundle with its metrics and the gate's decision",
-        location=EVALUATIONS,
-        columns={
-            "bundle_version": "string",
-            "run": "string",
-            "decision": "string",
-            "reasons": "array<string>",
-            "synthetic": "boolean",
-            "metrics": "map<string,double>",
-        },
-        form=JSON_LINES,
-    )
-}
+    partitions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Catalog(Construct):
@@ -112,25 +68,36 @@ class Catalog(Construct):
     ----------
     name
         The database's name; lower case letters, digits and underscores.
+    systems
+        Whose tables.
     data_bucket, models_bucket
         What the tables lie in.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a construct
         self,
         scope: Construct,
         construct_id: str,
         *,
         name: str,
+        systems: Sequence[System],
         data_bucket: s3.IBucket,
         models_bucket: s3.IBucket,
     ) -> None:
         super().__init__(scope, construct_id)
         self._database = self._build_database(name)
-        for table, definition in RAW_AND_FEATURES.items():
-            self._build_table(table, definition, data_bucket)
-        for table, definition in EVALUATED.items():
-            self._build_table(table, definition, models_bucket)
+        self._build_log(systems, data_bucket)
+        for system in systems:
+            for left in system.catalog:
+                definition = _Definition(
+                    row=left.row,
+                    location=f"{system.output(left.job)}${{run}}/{left.path}",
+                    columns=left.columns,
+                    partitions=left.partitions,
+                )
+                self._build_table(f"{system.name}_{left.name}", definition, data_bucket)
+        evaluations = _evaluations([system.name for system in systems])
+        self._build_table("evaluations", evaluations, models_bucket)
 
     def _build_database(self, name: str) -> glue.CfnDatabase:
         return glue.CfnDatabase(
@@ -138,21 +105,28 @@ class Catalog(Construct):
             "Database",
             catalog_id=cdk.Aws.ACCOUNT_ID,
             database_input=glue.CfnDatabase.DatabaseInputProperty(
-                name=name, description="Plays, features and evaluations of listening"
+                name=name, description="The listening log, features and evaluations"
             ),
         )
 
-    def _build_table(self, name: str, definition: TableDefinition, bucket: s3.IBucket) -> None:
-        partitions = [
-            part
-            for part in ("batch", "run", "split", "region")
-            if f"${{{part}}}" in definition.location
-        ]
+    def _build_log(self, systems: Sequence[System], bucket: s3.IBucket) -> None:
+        used = {table for system in systems for table in (*system.needs, *system.uses)}
+        for table, columns in LOG.items():
+            if table in used:
+                raw = _Definition(
+                    row=f"A row of {table} as delivered; batches in parquet folders",
+                    location=f"{RAW}${{batch}}/{table}/",
+                    columns=columns,
+                )
+                self._build_table(f"raw_{table}", raw, bucket)
+
+    def _build_table(self, name: str, definition: _Definition, bucket: s3.IBucket) -> None:
+        partitions = PARTITION.findall(definition.location)
         projected = {"projection.enabled": "true"} if partitions else {}
         for part in partitions:
-            if part == "split":
-                projected["projection.split.type"] = "enum"
-                projected["projection.split.values"] = ",".join(SPLITS)
+            if part in definition.partitions:
+                projected[f"projection.{part}.type"] = "enum"
+                projected[f"projection.{part}.values"] = ",".join(definition.partitions[part])
             else:
                 projected[f"projection.{part}.type"] = "injected"
         location = bucket.s3_url_for_object(definition.location)
@@ -165,7 +139,7 @@ class Catalog(Construct):
             database_name=self._database.ref,
             table_input=glue.CfnTable.TableInputProperty(
                 name=name,
-                description=definition.description,
+                description=definition.row,
                 table_type="EXTERNAL_TABLE",
                 parameters={
                     **projected,
@@ -186,3 +160,20 @@ class Catalog(Construct):
                 ),
             ),
         )
+
+
+def _evaluations(systems: Sequence[str]) -> _Definition:
+    return _Definition(
+        row="An assembled bundle with its metrics and the gate's decision",
+        location=f"{EVALUATIONS}${{system}}/",
+        columns={
+            "bundle_version": "string",
+            "run": "string",
+            "decision": "string",
+            "reasons": "array<string>",
+            "synthetic": "boolean",
+            "metrics": "map<string,double>",
+        },
+        form=JSON_LINES,
+        partitions={"system": systems},
+    )

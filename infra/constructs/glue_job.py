@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from infra.settings import FeaturesSettings
+    from infra.settings import GlueSettings
 
 GLUE_VERSION = "5.1"
 """Spark 3.5.6, Python 3.11, Java 17."""
@@ -28,7 +28,7 @@ GLUE_VERSION = "5.1"
 
 @dataclass(frozen=True)
 class GlueRuntime:
-    """What all Glue jobs of an environment run on.
+    """What all Glue jobs of a system run on.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class GlueRuntime:
         S3 URIs of the wheels that Glue installs; empty where its machine has them already.
     """
 
-    settings: FeaturesSettings
+    settings: GlueSettings
     bucket: s3.IBucket
     key: kms.IKey
     security_configuration: str
@@ -105,6 +105,7 @@ class GlueJob(Construct):
         writes = [p.rstrip("/") for p in (*self._definition.writes, TEMPORARY, SPARK_UI)]
         code = [a.bucket.arn_for_objects(a.s3_object_key) for a in (self._script, packages)]
         allow(role, ["s3:GetObject"], code)
+        self._allow_markers(role, {p.partition("/")[0] for p in writes if "/" in p})
         allow(
             role,
             ["s3:GetObject"],
@@ -126,6 +127,22 @@ class GlueJob(Construct):
         allow_key(role, self._runtime.key)
         self._allow_logs(role)
         return role
+
+    def _allow_markers(self, role: iam.Role, folders: set[str]) -> None:
+        """Let Spark look for the folders that its output lies in, and mark them too."""
+        bucket = self._runtime.bucket
+        for folder in sorted(folders):
+            markers = [
+                bucket.arn_for_objects(name) for name in (f"{folder}_$folder$", f"{folder}/")
+            ]
+            allow(role, ["s3:GetObject"], [bucket.arn_for_objects(folder)])
+            allow(role, ["s3:GetObject", "s3:PutObject"], markers)
+            allow(
+                role,
+                ["s3:ListBucket"],
+                [bucket.bucket_arn],
+                conditions={"StringEquals": {"s3:prefix": [folder, f"{folder}/"]}},
+            )
 
     def _allow_logs(self, role: iam.Role) -> None:
         groups = cdk.Stack.of(self).format_arn(

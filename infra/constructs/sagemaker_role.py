@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from infra.constructs.container_image import ContainerImage
-    from infra.constructs.placement import Placement
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where jobs and endpoint run in a VPC: ids of the subnets and of the security group."""
+
+    subnets: tuple[str, ...]
+    security_group: str
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """A training job as a fragment of a state machine: run, and run again when AWS was at fault.
 
-`tasks.SageMakerCreateTrainingJob` has no property for spot capacity, checkpoints or encryption
-between hosts, so the state is written in the state language.
+`tasks.SageMakerCreateTrainingJob` has no property for encryption between hosts, so the state is
+written in the state language.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
@@ -16,36 +16,29 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 
-from listening.resources import CHECKPOINTS, TRAINING
+from listening.systems import validation_metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from constructs import Construct
 
-    from infra.constructs.placement import Placement
+    from infra.constructs.sagemaker_role import Placement
     from infra.settings import TrainingSettings
 
-METRIC = "validation:log_loss"
-"""What a job that fits a model prints, and SageMaker keeps of it."""
 ATTEMPTS = 3
 """How often a training job is run before its failure is the execution's."""
 QUOTA_RETRIES, QUOTA_BACKOFF = 9, 1.5
 """How often a job without quota is asked for again, and by how much each wait is longer."""
 
 
-FAULTS_OF_AWS = {
-    "FailureReason": ("*CapacityError*", "*InternalServerError*"),
-    "SecondaryStatus": ("Interrupted", "MaxWaitTimeExceeded"),
-}
-"""What a job's description says when AWS failed it, or took its spot capacity away."""
+FAULTS_OF_AWS = ("*CapacityError*", "*InternalServerError*")
+"""What a job's failure reason says when AWS failed it."""
 
 
 def longest_seconds(settings: TrainingSettings) -> int:
     """Return the most seconds that one job can take with all its attempts and waits."""
     run = settings.max_runtime_minutes * 60
-    if settings.spot:
-        run += settings.spot_wait_minutes * 60
     waits = sum(QUOTA_BACKOFF**retry for retry in range(QUOTA_RETRIES)) + 1
     return ATTEMPTS * (run + math.ceil(waits * settings.capacity_wait_seconds))
 
@@ -57,11 +50,13 @@ class TrainingRuntime:
     Parameters
     ----------
     settings
-        Instances, times and spot.
+        Instances and times.
     image_uri
         The image whose entry point runs.
     models_bucket
-        Where output and checkpoints go.
+        Where output goes.
+    output
+        The prefix there, of the executions' own.
     key
         Encrypts volumes and output.
     placement
@@ -71,12 +66,13 @@ class TrainingRuntime:
     settings: TrainingSettings
     image_uri: str
     models_bucket: s3.IBucket
+    output: str
     key: kms.IKey
     placement: Placement | None = None
 
 
 @dataclass(frozen=True)
-class Channel:
+class InputChannel:
     """An input channel: a prefix whose ``{}`` are filled from the state's input.
 
     Parameters
@@ -84,7 +80,7 @@ class Channel:
     bucket
         The bucket that is read.
     prefix
-        For example ``features/{}/artists/``.
+        For example ``country/features/{}/artists/``.
     fields
         Paths into the state's input, one for each ``{}``.
     sharded
@@ -125,7 +121,7 @@ class TrainingTask:
     Parameters
     ----------
     name
-        The hyperparameter ``task``; also what the states' names start with.
+        What the states' names start with.
     identity
         In the state language: ``model``, the model's name, and ``slug``, at most 12 characters that
         the job's name starts with.
@@ -137,15 +133,18 @@ class TrainingTask:
         What the job may do.
     hyperparameters
         In the state language; strings.
+    metric
+        What it prints of the validation split; None for nothing.
     """
 
     name: str
     identity: Mapping[str, str]
-    channels: Mapping[str, Channel]
+    channels: Mapping[str, InputChannel]
     instance_type: str
     role: iam.IRole
+    hyperparameters: Mapping[str, str]
+    metric: str | None = None
     instance_count: int = 1
-    hyperparameters: Mapping[str, str] = field(default_factory=dict)
 
 
 class TrainingJob(sfn.StateMachineFragment):
@@ -259,16 +258,12 @@ class TrainingJob(sfn.StateMachineFragment):
         )
 
     def _aws_was_at_fault(self) -> sfn.Condition:
-        matches = [
-            sfn.Condition.and_(
-                sfn.Condition.is_present(f"$.failed.description.{field}"),
-                sfn.Condition.string_matches(f"$.failed.description.{field}", pattern),
-            )
-            for field, patterns in FAULTS_OF_AWS.items()
-            for pattern in patterns
-        ]
+        reason = "$.failed.description.FailureReason"
+        matches = [sfn.Condition.string_matches(reason, pattern) for pattern in FAULTS_OF_AWS]
         return sfn.Condition.and_(
-            sfn.Condition.number_less_than("$.job.attempt", ATTEMPTS), sfn.Condition.or_(*matches)
+            sfn.Condition.number_less_than("$.job.attempt", ATTEMPTS),
+            sfn.Condition.is_present(reason),
+            sfn.Condition.or_(*matches),
         )
 
     def _again(self) -> sfn.IChainable:
@@ -317,14 +312,14 @@ class TrainingJob(sfn.StateMachineFragment):
             "AlgorithmSpecification": {
                 "TrainingImage": runtime.image_uri,
                 "TrainingInputMode": "File",
-                "MetricDefinitions": [{"Name": METRIC, "Regex": f"{METRIC}=([0-9.]+);"}],
+                **self._metrics(),
             },
-            "HyperParameters": {"task": self._task.name, **self._task.hyperparameters},
+            "HyperParameters": dict(self._task.hyperparameters),
             "InputDataConfig": [
                 channel.to_state(name) for name, channel in self._task.channels.items()
             ],
             "OutputDataConfig": {
-                "S3OutputPath.$": s3_uri(runtime.models_bucket, f"{TRAINING}{{}}/", "$.run"),
+                "S3OutputPath.$": s3_uri(runtime.models_bucket, f"{runtime.output}{{}}/", "$.run"),
                 "KmsKeyId": runtime.key.key_arn,
             },
             "ResourceConfig": {
@@ -336,20 +331,16 @@ class TrainingJob(sfn.StateMachineFragment):
             "StoppingCondition": {"MaxRuntimeInSeconds": settings.max_runtime_minutes * 60},
             "EnableNetworkIsolation": True,
             "EnableInterContainerTrafficEncryption": True,
-            "EnableManagedSpotTraining": settings.spot,
         }
-        if settings.spot:
-            request["StoppingCondition"]["MaxWaitTimeInSeconds"] = (
-                settings.max_runtime_minutes + settings.spot_wait_minutes
-            ) * 60
-            request["CheckpointConfig"] = {
-                "S3Uri.$": s3_uri(
-                    runtime.models_bucket, f"{CHECKPOINTS}{{}}/{{}}/", "$.run", "$.job.slug"
-                )
-            }
         if runtime.placement is not None:
             request["VpcConfig"] = {
                 "Subnets": list(runtime.placement.subnets),
                 "SecurityGroupIds": [runtime.placement.security_group],
             }
         return request
+
+    def _metrics(self) -> dict[str, Any]:
+        if self._task.metric is None:
+            return {}
+        name, pattern = validation_metric(self._task.metric)
+        return {"MetricDefinitions": [{"Name": name, "Regex": pattern}]}

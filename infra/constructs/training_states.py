@@ -11,18 +11,35 @@ from constructs import Construct
 
 from infra.constructs.permissions import RUNS
 from infra.constructs.service_call import list_running, service_call
-from infra.constructs.training_job import Channel, TrainingJob, TrainingRuntime, TrainingTask
-from listening.resources import ENDPOINT, FEATURES, MANIFEST, REPORTS, TRAINING
+from infra.constructs.training_job import (
+    InputChannel,
+    TrainingJob,
+    TrainingRuntime,
+    TrainingTask,
+)
+from listening.resources import (
+    BUNDLE,
+    ENDPOINT,
+    EVALUATION,
+    MANIFEST,
+    REPORTS,
+    TRAINING,
+    target_model,
+)
+from listening.systems import ASSEMBLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aws_cdk import aws_iam as iam
     from aws_cdk import aws_lambda as lambda_
     from aws_cdk import aws_sns as sns
 
     from infra.base_stack import BaseStack
+    from infra.settings import SystemSettings
+    from listening.systems import Channel, System, Task
 
 _MODEL_ARCHIVE = "output/model.tar.gz"
-_BUNDLE_ARCHIVE = "hierarchy.tar.gz"
 _TURN_SECONDS = 30
 """First wait for an execution's turn; the list of those that run lags behind by seconds."""
 _MOST_RUNNING = 300
@@ -35,6 +52,8 @@ class TrainingParts:
 
     Parameters
     ----------
+    system, settings
+        Whose states they are, and what the environment chooses for it.
     runtime
         What all training jobs run on.
     train_role, assemble_role
@@ -45,6 +64,8 @@ class TrainingParts:
         The topic that hears why an execution failed.
     """
 
+    system: System
+    settings: SystemSettings
     runtime: TrainingRuntime
     train_role: iam.IRole
     assemble_role: iam.IRole
@@ -62,14 +83,16 @@ class TrainingStates(Construct):
         super().__init__(scope, construct_id)
         self._stack = scope
         self._parts = parts
+        self._system = parts.system
+        self._names = scope.names.of(parts.system.name)
         self.definition = self._build_definition()
 
     @property
     def wildcards(self) -> dict[str, str]:
         """The resources with a wildcard that the states use, each with the reason for it."""
         return {
-            self._stack.data_bucket.arn_for_objects(f"{FEATURES}*"): RUNS,
-            self._stack.models_bucket.arn_for_objects(f"{ENDPOINT}*"): RUNS,
+            self._stack.data_bucket.arn_for_objects(f"{self._features}*"): RUNS,
+            self._stack.models_bucket.arn_for_objects(self._published): RUNS,
             self._model_packages: RUNS,
             f"{self._parts.evaluation.function_arn}:*": (
                 "CDK allows the versions of the one function too"
@@ -90,12 +113,13 @@ class TrainingStates(Construct):
         read_again = self._build_read_champion("ReadChampionAgain", "$.champion_now")
         promote = self._build_promote()
         failure = self._build_failure()
+        if isinstance(train, sfn.Parallel):
+            train.add_catch(failure, errors=["States.ALL"], result_path="$.error")
         for state in (
             list_running,
             read_features,
             read_champion,
             find_champion,
-            train,
             assemble,
             evaluate,
             register,
@@ -132,7 +156,7 @@ class TrainingStates(Construct):
             .otherwise(self._build_champion_is_gone().next(failure))
         )
         prepare = (
-            read_features.next(self._build_keep_regions())
+            read_features.next(self._build_keep_items())
             .next(read_champion)
             .next(find_champion)
             .next(is_there)
@@ -187,7 +211,7 @@ class TrainingStates(Construct):
         return list_running(
             self,
             "ListRunning",
-            arn=self._stack.names.state_machine_arn(),
+            arn=self._names.state_machine_arn(self._names.state_machine),
             most=_MOST_RUNNING,
             result_selector={"first.$": "$.Executions[-1:].ExecutionArn"},
             result_path="$.turn.running",
@@ -203,22 +227,27 @@ class TrainingStates(Construct):
             parameters={
                 "Bucket": bucket.bucket_name,
                 "Key": sfn.JsonPath.format(
-                    f"{FEATURES}{{}}/{MANIFEST}", sfn.JsonPath.string_at("$.features_run")
+                    f"{self._features}{{}}/{MANIFEST}", sfn.JsonPath.string_at("$.features_run")
                 ),
             },
-            iam_resources=[bucket.arn_for_objects(f"{FEATURES}*")],
+            iam_resources=[bucket.arn_for_objects(f"{self._features}*")],
             result_selector={"manifest.$": "States.StringToJson($.Body)"},
             result_path="$.features",
         )
 
-    def _build_keep_regions(self) -> sfn.Pass:
+    def _build_keep_items(self) -> sfn.Pass:
+        """Keep of the manifest what the tasks are mapped over: a state holds 256 KB."""
         return sfn.Pass(
             self,
-            "KeepRegions",
+            "KeepItems",
             parameters={
                 "features_run.$": "$.features_run",
                 "run.$": "$.run",
-                "regions.$": "$.features.manifest.regions",
+                "items": {
+                    f"{task.name}.$": f"$.features.manifest.{task.each}"
+                    for task in self._system.train
+                    if task.each
+                },
             },
         )
 
@@ -228,8 +257,8 @@ class TrainingStates(Construct):
             name,
             service="ssm",
             action="getParameter",
-            parameters={"Name": self._stack.names.champion_parameter},
-            iam_resources=[self._stack.champion_arn],
+            parameters={"Name": self._names.champion_parameter},
+            iam_resources=[self._stack.champion_arn(self._system.name)],
             result_selector={"version.$": "$.Parameter.Value"},
             result_path=path,
         )
@@ -245,7 +274,7 @@ class TrainingStates(Construct):
             parameters={
                 "Bucket": bucket.bucket_name,
                 "Prefix": sfn.JsonPath.format(
-                    f"{ENDPOINT}{{}}/{_BUNDLE_ARCHIVE}",
+                    ENDPOINT + target_model(self._system.name, "{}"),
                     sfn.JsonPath.string_at("$.champion.version"),
                 ),
             },
@@ -259,7 +288,8 @@ class TrainingStates(Construct):
         return self._build_refusal(
             "ChampionIsGone",
             "States.Format('the champion is {}, whose archive is gone: name another with "
-            "`listening models rollback`, then start again', $.champion.version)",
+            f"`listening models rollback --system {self._system.name}`, then start again', "
+            "$.champion.version)",
         )
 
     def _build_champion_has_changed(self) -> sfn.Pass:
@@ -267,8 +297,9 @@ class TrainingStates(Construct):
         return self._build_refusal(
             "ChampionHasChanged",
             "States.Format('the champion was changed to {} meanwhile, so {} is published but not "
-            "the champion: see `listening models compare {}`, then name it with "
-            "`listening models promote {}`', $.champion_now.version, $.evaluation.version, "
+            "the champion: see `listening models compare {}`, then name it with `listening models "
+            f"promote {{}} --system {self._system.name}`', $.champion_now.version, "
+            "$.evaluation.version, "
             "$.evaluation.version, $.evaluation.version)",
         )
 
@@ -278,84 +309,94 @@ class TrainingStates(Construct):
             self, name, parameters={"Error": name, "Cause.$": cause}, result_path="$.error"
         )
 
-    def _build_train_all(self) -> sfn.Parallel:
-        """Train the region model, the flat one and one model per region side by side.
+    def _build_train_all(self) -> sfn.Parallel | sfn.Pass:
+        """Train what the system's entry says, side by side.
 
         The result is a flat list of ``{"name": <training job>, "model": <model>}``.
         """
-        countries = sfn.Map(
-            self,
-            "Countries",
-            items_path="$.regions",
-            item_selector={
-                "features_run.$": "$.features_run",
-                "run.$": "$.run",
-                "slug.$": "$$.Map.Item.Value.slug",
-            },
-            max_concurrency=self._parts.runtime.settings.max_concurrent_country_jobs,
-        ).item_processor(self._build_country())
+        if not self._system.train:
+            return sfn.Pass(self, "TrainNothing", parameters={"jobs": []}, result_path="$.trained")
         return sfn.Parallel(
             self,
             "TrainModels",
             result_selector={"jobs.$": "$..job"},
             result_path="$.trained",
-        ).branch(self._build_single("region"), countries, self._build_single("flat"))
-
-    def _build_single(self, task: str) -> TrainingJob:
-        hosts = self._parts.runtime.settings.instance_count
-        return self._job(
-            TrainingTask(
-                name=task,
-                identity={"model": task, "slug": task},
-                channels={
-                    "train": self._features("listeners/split=train/", sharded=hosts > 1),
-                    "validation": self._features("listeners/split=validation/"),
-                    "features": self._features(MANIFEST),
-                },
-                instance_type=self._parts.runtime.settings.instance_type,
-                instance_count=hosts,
-                role=self._parts.train_role,
+        ).branch(
+            *(
+                self._build_mapped(task) if task.each else self._build_single(task)
+                for task in self._system.train
             )
         )
 
-    def _build_country(self) -> TrainingJob:
+    def _build_single(self, task: Task) -> TrainingJob:
+        settings = self._parts.runtime.settings
+        hosts = settings.instance_count if any(c.shared for c in task.channels) else 1
         return self._job(
+            task.name,
             TrainingTask(
-                name="country",
-                identity={"model.$": "States.Format('country-{}', $.slug)", "slug.$": "$.slug"},
-                channels={
-                    "train": self._features("listeners/split=train/region={}/", "$.slug"),
-                    "validation": self._features("listeners/split=validation/region={}/", "$.slug"),
-                    "features": self._features(MANIFEST),
-                },
-                instance_type=self._parts.runtime.settings.country_instance_type,
+                name=task.name,
+                identity={"model": task.name, "slug": task.name},
+                channels=self._channels(task.channels, hosts=hosts),
+                instance_type=self._machine(task),
+                instance_count=hosts,
                 role=self._parts.train_role,
-                hyperparameters={"region.$": "$.slug"},
+                hyperparameters=self._hyperparameters(task.name),
+                metric=task.metric,
+            ),
+        )
+
+    def _build_mapped(self, task: Task) -> sfn.Map:
+        """Train one model for each item of a list of the features run's manifest."""
+        return sfn.Map(
+            self,
+            f"{task.name.capitalize()}Map",
+            items_path=f"$.items.{task.name}",
+            item_selector={
+                "features_run.$": "$.features_run",
+                "run.$": "$.run",
+                "slug.$": "$$.Map.Item.Value.slug",
+            },
+            max_concurrency=self._parts.runtime.settings.max_concurrent_jobs,
+        ).item_processor(
+            self._job(
+                task.name,
+                TrainingTask(
+                    name=task.name,
+                    identity={
+                        "model.$": f"States.Format('{task.name}-{{}}', $.slug)",
+                        "slug.$": "$.slug",
+                    },
+                    channels=self._channels(task.channels, "$.slug"),
+                    instance_type=self._machine(task),
+                    role=self._parts.train_role,
+                    hyperparameters=self._hyperparameters(task.name) | {"item.$": "$.slug"},
+                    metric=task.metric,
+                ),
             )
         )
 
     def _build_assemble(self) -> sfn.Parallel:
         """Evaluate, judge and bundle; a branch of its own, so that one catch covers its states."""
-        models = self._stack.models_bucket
+        models, names = self._stack.models_bucket, self._names
+        champion = f"{ENDPOINT}{target_model(names.system, '{}')}"
         assemble = self._job(
+            ASSEMBLE,
             TrainingTask(
-                name="assemble",
-                identity={"model": "assemble", "slug": "assemble"},
+                name=ASSEMBLE,
+                identity={"model": ASSEMBLE, "slug": ASSEMBLE},
                 channels={
-                    "features": self._features(MANIFEST),
-                    "artists": self._features("artists/"),
-                    "train": self._features("listeners/split=train/"),
-                    "validation": self._features("listeners/split=validation/"),
-                    "test": self._features("listeners/split=test/"),
-                    "plays": self._features("plays/split=test/"),
-                    "models": Channel(models, f"{TRAINING}{{}}/", ("$.run",)),
-                    "champion": Channel(
-                        models, f"{ENDPOINT}{{}}/{_BUNDLE_ARCHIVE}", ("$.champion.version",)
+                    **self._channels(self._system.assemble),
+                    **(
+                        {"models": InputChannel(models, f"{self._training}{{}}/", ("$.run",))}
+                        if self._system.train
+                        else {}
                     ),
+                    "champion": InputChannel(models, champion, ("$.champion.version",)),
                 },
                 instance_type=self._parts.runtime.settings.instance_type,
                 role=self._parts.assemble_role,
-            )
+                hyperparameters=self._hyperparameters(ASSEMBLE),
+            ),
         )
         return sfn.Parallel(
             self,
@@ -383,14 +424,14 @@ class TrainingStates(Construct):
 
     def _build_register(self) -> tasks.CallAwsService:
         models = self._stack.models_bucket.bucket_name
-        archive = f"s3://{models}/{TRAINING}{{}}/{{}}/{_MODEL_ARCHIVE}"
+        archive = f"s3://{models}/{self._training}{{}}/{{}}/{_MODEL_ARCHIVE}"
         return service_call(
             self,
             "RegisterBundle",
             service="sagemaker",
             action="createModelPackage",
             parameters={
-                "ModelPackageGroupName": self._stack.names.model_package_group,
+                "ModelPackageGroupName": self._names.model_package_group,
                 "ModelPackageDescription": sfn.JsonPath.format(
                     "Bundle {} of features run {}",
                     sfn.JsonPath.string_at("$.evaluation.version"),
@@ -418,7 +459,7 @@ class TrainingStates(Construct):
                         "Statistics": {
                             "ContentType": "application/json",
                             "S3Uri": sfn.JsonPath.format(
-                                f"s3://{models}/{REPORTS}{{}}/evaluation.json",
+                                f"s3://{models}/{REPORTS}{self._system.name}/{{}}/{EVALUATION}",
                                 sfn.JsonPath.string_at("$.evaluation.version"),
                             ),
                         }
@@ -480,12 +521,12 @@ class TrainingStates(Construct):
             service="ssm",
             action="putParameter",
             parameters={
-                "Name": self._stack.names.champion_parameter,
+                "Name": self._names.champion_parameter,
                 "Value": sfn.JsonPath.string_at("$.evaluation.version"),
                 "Type": "String",
                 "Overwrite": True,
             },
-            iam_resources=[self._stack.champion_arn],
+            iam_resources=[self._stack.champion_arn(self._system.name)],
             result_path=sfn.JsonPath.DISCARD,
         )
 
@@ -519,7 +560,9 @@ class TrainingStates(Construct):
             action="publish",
             parameters={
                 "TopicArn": self._parts.notices.topic_arn,
-                "Subject": f"Training failed in {self._stack.settings.environment}",
+                "Subject": (
+                    f"Training of {self._system.name} failed in {self._stack.settings.environment}"
+                ),
                 "Message": sfn.JsonPath.format(
                     "{}\n{}\n{}",
                     sfn.JsonPath.string_at("$$.Execution.Id"),
@@ -539,7 +582,7 @@ class TrainingStates(Construct):
         return self._stack.format_arn(
             service="sagemaker",
             resource="model-package-group",
-            resource_name=self._stack.names.model_package_group,
+            resource_name=self._names.model_package_group,
         )
 
     @property
@@ -547,49 +590,72 @@ class TrainingStates(Construct):
         return self._stack.format_arn(
             service="sagemaker",
             resource="model-package",
-            resource_name=f"{self._stack.names.model_package_group}/*",
+            resource_name=f"{self._names.model_package_group}/*",
         )
 
-    def _features(self, prefix: str, *fields: str, sharded: bool = False) -> Channel:
-        """Return the channel of a prefix of the features run."""
-        return Channel(
-            self._stack.data_bucket,
-            f"{FEATURES}{{}}/{prefix}",
-            ("$.features_run", *fields),
-            sharded=sharded,
-        )
+    @property
+    def _training(self) -> str:
+        """The prefix of the executions' output in the models bucket."""
+        return f"{TRAINING}{self._system.name}/"
 
-    def _job(self, task: TrainingTask) -> TrainingJob:
-        title = f"{task.name.capitalize()}Job"
-        return TrainingJob(self, title, task=task, runtime=self._parts.runtime)
+    def _machine(self, task: Task) -> str:
+        settings = self._parts.runtime.settings
+        return settings.instance_type if task.machine == "large" else settings.small_instance_type
+
+    def _hyperparameters(self, task: str) -> dict[str, str]:
+        return {
+            "task": f"{self._system.name}.{task}",
+            **self._parts.settings.task_hyperparameters(task),
+        }
+
+    def _channels(
+        self, channels: Sequence[Channel], *fields: str, hosts: int = 1
+    ) -> dict[str, InputChannel]:
+        """Return channels of the features run as inputs of a job."""
+        return {
+            channel.name: InputChannel(
+                self._stack.data_bucket,
+                f"{self._features}{{}}/{channel.prefix}",
+                ("$.features_run", *(fields if "{}" in channel.prefix else ())),
+                sharded=channel.shared and hosts > 1,
+            )
+            for channel in channels
+        }
+
+    @property
+    def _features(self) -> str:
+        """The prefix of the features runs in the data bucket."""
+        return self._system.output(self._system.features.name)
+
+    def _job(self, name: str, task: TrainingTask) -> TrainingJob:
+        return TrainingJob(self, f"{name.capitalize()}Job", task=task, runtime=self._parts.runtime)
 
     def _copy(
-        self, state: str, *, version: str, job: str, model: str = "hierarchy"
+        self, state: str, *, version: str, job: str, model: str | None = None
     ) -> tasks.CallAwsService:
-        bucket = self._stack.models_bucket.bucket_name
-        version_at = sfn.JsonPath.string_at(version)
-        target = (
-            sfn.JsonPath.format(
-                f"{ENDPOINT}{{}}/{{}}.tar.gz", version_at, sfn.JsonPath.string_at(model)
-            )
-            if model.startswith("$")
-            else sfn.JsonPath.format(f"{ENDPOINT}{{}}/{model}.tar.gz", version_at)
-        )
+        """Copy an archive to its target: the model that the state's input names, or the bundle."""
+        bucket = self._stack.models_bucket
+        target = ENDPOINT + target_model(self._system.name, "{}", "{}" if model else BUNDLE)
+        fields = [version, model] if model else [version]
         return service_call(
             self,
             state,
             service="s3",
             action="copyObject",
             parameters={
-                "Bucket": bucket,
-                "Key": target,
+                "Bucket": bucket.bucket_name,
+                "Key": sfn.JsonPath.format(target, *map(sfn.JsonPath.string_at, fields)),
                 "CopySource": sfn.JsonPath.format(
-                    f"{bucket}/{TRAINING}{{}}/{{}}/{_MODEL_ARCHIVE}",
+                    f"{bucket.bucket_name}/{self._training}{{}}/{{}}/{_MODEL_ARCHIVE}",
                     sfn.JsonPath.string_at("$.run"),
                     sfn.JsonPath.string_at(job),
                 ),
             },
             iam_action="s3:PutObject",
-            iam_resources=[self._stack.models_bucket.arn_for_objects(f"{ENDPOINT}*")],
+            iam_resources=[bucket.arn_for_objects(self._published)],
             result_path=sfn.JsonPath.DISCARD,
         )
+
+    @property
+    def _published(self) -> str:
+        return f"{ENDPOINT}{self._system.name}/*"

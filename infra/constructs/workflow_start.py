@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_stepfunctions_tasks as tasks
 
     from infra.base_stack import BaseStack
+    from infra.settings import GlueSettings
+    from listening.resources import SystemNames
 
 _WAIT_SECONDS = 20
 _MOST_WAITS = 1500
@@ -28,24 +30,36 @@ _MOST_WAITS = 1500
 
 
 class WorkflowStart(Construct):
-    """Start a run of the feature workflow, after the one that is under way if there is one.
+    """Start a run of a system's workflow, after the one that is under way if there is one.
 
     Of several executions that wait only the last one starts a run: it reads the last batch.
 
     Parameters
     ----------
-    workflow_arn
-        The workflow, which `names` names.
+    names
+        The system's, of its workflow among others.
+    settings
+        Time and retries of a job of the workflow.
+    jobs
+        How many jobs the workflow runs, one after the other.
     key
         Encrypts the log.
     """
 
-    def __init__(
-        self, scope: BaseStack, construct_id: str, *, workflow_arn: str, key: kms.IKey
+    def __init__(  # noqa: PLR0913 - a construct
+        self,
+        scope: BaseStack,
+        construct_id: str,
+        *,
+        names: SystemNames,
+        settings: GlueSettings,
+        jobs: int,
+        key: kms.IKey,
     ) -> None:
         super().__init__(scope, construct_id)
         self._stack = scope
-        self._workflow_arn = workflow_arn
+        self._names = names
+        self._longest = jobs * settings.timeout_minutes * 60 * (1 + settings.max_retries)
         self._key = key
         self.role = self._build_role()
         self.state_machine = self._build_state_machine()
@@ -59,7 +73,7 @@ class WorkflowStart(Construct):
         return role
 
     def _build_state_machine(self) -> sfn.StateMachine:
-        name = self._stack.names.starter
+        name = self._names.starter
         return sfn.StateMachine(
             self,
             "StateMachine",
@@ -93,10 +107,8 @@ class WorkflowStart(Construct):
         return sfn.Pass(self, "Begin", parameters={"execution.$": "$$.Execution.Id"}).next(start)
 
     def _wait(self) -> cdk.Duration:
-        """Return a wait of which the longest run of both jobs does not take too many."""
-        features = self._stack.settings.features
-        longest = 2 * features.timeout_minutes * 60 * (1 + features.max_retries)
-        return cdk.Duration.seconds(max(_WAIT_SECONDS, math.ceil(longest / _MOST_WAITS)))
+        """Return a wait of which the longest run of all jobs does not take too many."""
+        return cdk.Duration.seconds(max(_WAIT_SECONDS, math.ceil(self._longest / _MOST_WAITS)))
 
     def _build_start(self) -> tasks.CallAwsService:
         return service_call(
@@ -104,8 +116,12 @@ class WorkflowStart(Construct):
             "StartRun",
             service="glue",
             action="startWorkflowRun",
-            parameters={"Name": self._stack.names.workflow},
-            iam_resources=[self._workflow_arn],
+            parameters={"Name": self._names.workflow},
+            iam_resources=[
+                self._stack.format_arn(
+                    service="glue", resource="workflow", resource_name=self._names.workflow
+                )
+            ],
             result_path=sfn.JsonPath.DISCARD,
         )
 
@@ -113,7 +129,7 @@ class WorkflowStart(Construct):
         return list_running(
             self,
             "ListRunning",
-            arn=self._stack.names.starter_arn,
+            arn=self._names.state_machine_arn(self._names.starter),
             most=1,
             result_selector={"last.$": "$.Executions[:1].ExecutionArn"},
             result_path="$.running",

@@ -1,7 +1,7 @@
 """The artists that a bundle knows: found by name or MBID, each with its row of features.
 
 A table is a handful of arrays. The endpoint maps them into memory, so that its processes share one
-copy and nothing is parsed at start; the `splits` job broadcasts them.
+copy and nothing is parsed at start; the `features` job broadcasts them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from listening.errors import BundleError, LayoutError
-from listening.names import artist_key
+from listening.errors import ArchiveError, LayoutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -135,13 +134,15 @@ class ArtistTable(ArtistFeatures):
         for name, length in lengths.items():
             found = len(getattr(self, name))
             if found != length:
-                raise BundleError(f"artist table: {name} has {found} entries, expected {length}")
+                raise ArchiveError(f"artist table: {name} has {found} entries, expected {length}")
         if self.matrix.ndim != 2:
-            raise BundleError(f"artist table: matrix has {self.matrix.ndim} dimensions, expected 2")
+            raise ArchiveError(
+                f"artist table: matrix has {self.matrix.ndim} dimensions, expected 2"
+            )
         for name in ("key_ids", "mbid_ids"):
             ids = getattr(self, name)
             if len(ids) and not 0 <= ids.min() <= ids.max() < size:
-                raise BundleError(f"artist table: {name} leads outside the {size} artists")
+                raise ArchiveError(f"artist table: {name} leads outside the {size} artists")
 
     def key(self, artist_id: int) -> str:
         """Return the key of an artist."""
@@ -150,10 +151,6 @@ class ArtistTable(ArtistFeatures):
     def name(self, artist_id: int) -> str:
         """Return the display name of an artist."""
         return _text(self.name_text, self.name_bounds, artist_id).decode()
-
-    def lookup(self, names: Iterable[str]) -> npt.NDArray[np.int32]:
-        """Return the rows of artists by any spelling of their names; -1 for an unknown one."""
-        return self.lookup_keys([artist_key(name) for name in names])
 
     def lookup_keys(self, keys: Sequence[str]) -> npt.NDArray[np.int32]:
         """Return the rows of artists by `artist_key`; -1 for an unknown one."""
@@ -260,12 +257,12 @@ class ArtistTable(ArtistFeatures):
 
         Raises
         ------
-        BundleError
+        ArchiveError
             An array is missing, or they do not fit each other.
         """
         missing = sorted({field.name for field in fields(cls)} - set(arrays))
         if missing:
-            raise BundleError(f"artist table: no {', '.join(missing)}")
+            raise ArchiveError(f"artist table: no {', '.join(missing)}")
         return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from listening.errors import BundleError, LayoutError
+from listening.errors import ArchiveError, LayoutError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +83,7 @@ def logits(
             )
         # take, not fancy indexing: it keeps rows contiguous, so that a row is summed the same way
         # alone and in a batch.
-        total += spec.base_weight * np.take(features, spec.base_places, axis=-1)
+        total += np.take(features, spec.base_places, axis=-1)
     total *= spec.scale
     if spec.bias:
         total += spec.bias_values
@@ -150,11 +150,11 @@ class Chain:
     def __post_init__(self) -> None:
         """Refuse a chain in which a country has no region or two."""
         if len(self.regions) != len(self.members) or not all(self.members):
-            raise BundleError("every region of the chain needs its countries")
+            raise ArchiveError("every region of the chain needs its countries")
         if len(set(self.countries)) != len(self.countries):
-            raise BundleError("a country occurs twice in the chain")
+            raise ArchiveError("a country occurs twice in the chain")
         if self.noise and len(self.prior) != len(self.countries):
-            raise BundleError("a chain with noise needs the share of every country")
+            raise ArchiveError("a chain with noise needs the share of every country")
 
     @classmethod
     def of(
@@ -173,7 +173,7 @@ class Chain:
         """
         missing = [slug for slug in region.classes if slug not in country]
         if missing:
-            raise BundleError(f"no country model for region {', '.join(missing)}")
+            raise ArchiveError(f"no country model for region {', '.join(missing)}")
         members = tuple(country[slug].classes for slug in region.classes)
         shares = tuple(prior[code] for codes in members for code in codes) if region.noise else ()
         return cls(region.classes, members, region.noise, shares)

@@ -274,7 +274,7 @@ def listener_features(batch: ListenerBatch, table: ArtistFeatures, layout: Featu
     vector
         x·V / |x|, V being the artists' vectors.
     affinity
-        log P(country) of the logistic regression of the `splits` job: the log-softmax of
+        log P(country) of the logistic regression of the `features` job: the log-softmax of
         x·A / |x|^(2·`NORM_POWER`) + bias.
     region_affinity
         log P(region): the sum of these probabilities over a region's countries.

@@ -1,6 +1,6 @@
 """How one model of the chain turns a feature vector into log-probabilities.
 
-    logits = scale · (trees(x[columns]) + base_weight · x[base_columns]) + bias
+    logits = scale · (trees(x[columns]) + x[base_columns]) + bias
     P      = (1 - noise) · softmax(logits) + noise · prior
 
 ``base_columns`` are features that are log-probabilities already (the artists' supervised
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from listening.errors import BundleError
+from listening.errors import ArchiveError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,8 +36,6 @@ class ModelSpec:
         Places in the feature layout that the trees read, in their order.
     base_columns
         One place per class whose value is added to the trees' raw score; empty for none.
-    base_weight
-        What the base is multiplied by.
     scale
         Inverse temperature.
     bias
@@ -56,7 +54,6 @@ class ModelSpec:
     classes: tuple[str, ...]
     columns: tuple[int, ...]
     base_columns: tuple[int, ...] = ()
-    base_weight: float = 1.0
     scale: float = 1.0
     bias: tuple[float, ...] = ()
     file: str | None = None
@@ -67,16 +64,16 @@ class ModelSpec:
     def __post_init__(self) -> None:
         """Refuse a specification that does not fit its own classes."""
         if not self.classes:
-            raise BundleError(f"model '{self.name}' has no classes")
+            raise ArchiveError(f"model '{self.name}' has no classes")
         if not 0 <= self.noise < 1 or (self.noise and not self.prior):
-            raise BundleError(f"model '{self.name}': noise {self.noise} without a fitting prior")
+            raise ArchiveError(f"model '{self.name}': noise {self.noise} without a fitting prior")
         for field, values in (
             ("base_columns", self.base_columns),
             ("bias", self.bias),
             ("prior", self.prior),
         ):
             if values and len(values) != len(self.classes):
-                raise BundleError(
+                raise ArchiveError(
                     f"model '{self.name}': {field} has {len(values)} entries "
                     f"for {len(self.classes)} classes"
                 )
@@ -107,7 +104,6 @@ class ModelSpec:
             "classes": list(self.classes),
             "columns": list(self.columns),
             "base_columns": list(self.base_columns),
-            "base_weight": self.base_weight,
             "scale": self.scale,
             "bias": list(self.bias),
             "noise": self.noise,
@@ -122,7 +118,7 @@ class ModelSpec:
 
         Raises
         ------
-        BundleError
+        ArchiveError
             A field is missing or of the wrong type.
         """
         try:
@@ -131,7 +127,6 @@ class ModelSpec:
                 classes=tuple(map(str, document["classes"])),
                 columns=tuple(map(int, document["columns"])),
                 base_columns=tuple(map(int, document["base_columns"])),
-                base_weight=float(document["base_weight"]),
                 scale=float(document["scale"]),
                 bias=tuple(map(float, document["bias"])),
                 noise=float(document["noise"]),
@@ -140,4 +135,4 @@ class ModelSpec:
                 rounds=int(document["rounds"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"not a model specification: {error!r}") from error
+            raise ArchiveError(f"not a model specification: {error!r}") from error

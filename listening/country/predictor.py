@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from listening.country.chain import Chain, FloatArray, TopK, log_probabilities
 from listening.country.small_trees import SmallTrees
-from listening.errors import BundleError, LayoutError
+from listening.errors import ArchiveError, LayoutError
 
 if TYPE_CHECKING:
-    from listening.country.bundle import Bundle, Hierarchy
+    from listening.country.bundle import Bundle, CountryArchive
     from listening.country.model_spec import ModelSpec
 
 Features = npt.NDArray[np.float32]
@@ -36,7 +36,7 @@ _PARAMETERS = b"num_threads=1"
 def _check(status: int) -> None:
     if status:
         _LIB.LGBM_GetLastError.restype = ctypes.c_char_p
-        raise BundleError(f"LightGBM: {_LIB.LGBM_GetLastError().decode('utf-8', 'replace')}")
+        raise ArchiveError(f"LightGBM: {_LIB.LGBM_GetLastError().decode('utf-8', 'replace')}")
 
 
 class Model:
@@ -51,7 +51,7 @@ class Model:
 
     Raises
     ------
-    BundleError
+    ArchiveError
         The text is not a LightGBM model, or does not fit its specification.
     """
 
@@ -75,10 +75,10 @@ class Model:
         try:
             booster = lightgbm.Booster(model_str=self._text)
         except lightgbm.basic.LightGBMError as error:
-            raise BundleError(f"model '{spec.name}': not a LightGBM model ({error})") from error
+            raise ArchiveError(f"model '{spec.name}': not a LightGBM model ({error})") from error
         outputs, width = booster.num_model_per_iteration(), booster.num_feature()
         if (outputs, width) != (len(spec.classes), len(spec.columns)):
-            raise BundleError(
+            raise ArchiveError(
                 f"model '{spec.name}': the trees read {width} features and have {outputs} outputs, "
                 f"but it has {len(spec.columns)} columns and {len(spec.classes)} classes"
             )
@@ -146,7 +146,7 @@ class Model:
 
 
 class ChainPredictor:
-    """The chain of a hierarchy bundle, ready to predict; make it after forking.
+    """The chain of a bundle, ready to predict; make it after forking.
 
     Parameters
     ----------
@@ -154,17 +154,12 @@ class ChainPredictor:
         The bundle, of which all models are loaded now.
     """
 
-    def __init__(self, bundle: Hierarchy) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.width = bundle.layout.width
         models = [load_model(bundle, spec) for spec in bundle.models]
         self.region, self.country = models[0], models[1:]
         self.chain = Chain.of(bundle.region, bundle.country, bundle.prior)
-
-    @cached_property
-    def prior(self) -> list[tuple[str, float]]:
-        """Country codes and their shares, most frequent first."""
-        return sorted(self.bundle.prior.items(), key=lambda pair: (-pair[1], pair[0]))
 
     def log_regions(self, features: Features) -> FloatArray:
         """Return log P(region), ``(n_listeners, n_regions)`` or ``(n_regions,)``.
@@ -229,6 +224,6 @@ class ChainPredictor:
         )
 
 
-def load_model(bundle: Bundle, spec: ModelSpec) -> Model:
-    """Load one of a bundle's models; errors as in `Bundle.text` and `Model`."""
+def load_model(bundle: CountryArchive, spec: ModelSpec) -> Model:
+    """Load one of a bundle's models; errors as in `CountryArchive.text` and `Model`."""
     return Model(spec, bundle.text(spec))

@@ -14,12 +14,16 @@ from functools import cached_property
 from importlib import resources
 from typing import Any
 
-from listening.errors import RegionTableError
+from listening.errors import DataError
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,11}")
 """A region's slug: at most 12 characters, so that a training job's name stays within 63."""
 
 COUNTRY_CODE = re.compile(r"[A-Z]{2}")
+
+
+class RegionTableError(DataError):
+    """The region table is not a partition of countries into named regions."""
 
 
 @dataclass(frozen=True)

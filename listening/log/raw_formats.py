@@ -1,4 +1,4 @@
-"""The forms in which raw listening data comes, recognised by the names of its files.
+"""The forms in which raw listening data comes, recognised by the names of its files; their columns.
 
 - the project's own: ``top_artists`` and ``users`` as ``.parquet``, ``.csv``, ``.csv.gz`` or a
   folder of such parts;
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Literal
 from listening.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 FileFormat = Literal["parquet", "csv", "tsv"]
+Kind = Literal["text", "integer", "number"]
+"""Of a column's values; an integer is a number too."""
 
 SYNTHETIC = "SYNTHETIC"
 """Name of the file that marks a folder or batch of raw data as invented."""
@@ -25,6 +27,11 @@ PLAYS_COLUMNS = ("user_id", "artist_name")
 PLAYS_OPTIONAL = ("rank", "playcount", "mbid")
 USERS_COLUMNS = ("user_id", "country")
 USERS_OPTIONAL = ("total_scrobbles",)
+TEXT = ("user_id", "artist_name", "country", "mbid")
+"""Columns that must be text; a listener's id may be an integer as well.
+
+The others are numbers, or text in which numbers stand.
+"""
 MOST_NAMES = 8  # of a folder, in an error
 
 _SUFFIXES: dict[str, FileFormat] = {
@@ -100,6 +107,54 @@ def recognise(names: Iterable[str], *, source: str) -> RawTables:
             "top_artists.parquet, .csv or .csv.gz (user_id, rank, artist_name, playcount) there"
         )
     return RawTables(plays, _find(present, _USERS, source))
+
+
+def check_columns(there: Sequence[str], required: Sequence[str], *, source: str) -> None:
+    """Check that a table has the columns that it needs.
+
+    Raises
+    ------
+    DataError
+        One is missing.
+    """
+    missing = [column for column in required if column not in there]
+    if missing:
+        raise DataError(
+            f"{source}: column '{missing[0]}' is missing; the table has {', '.join(there)}"
+        )
+
+
+def check_type(column: str, kind: Kind | None, *, found: str, source: str) -> None:
+    """Check that a column's values are of a kind that can be read.
+
+    Parameters
+    ----------
+    column
+        Its name.
+    kind
+        What its type holds; None for anything else, such as lists.
+    found
+        The type's name, for the error.
+    source
+        The table, for the error.
+
+    Raises
+    ------
+    DataError
+        They are not.
+    """
+    if kind == "text" or (kind == "integer" and column == "user_id"):
+        return
+    if column in TEXT or kind is None:
+        expected = "text" if column in TEXT else "a number"
+        raise DataError(
+            f"{source}: column '{column}' is {found}, expected {expected}; write it as such"
+        )
+
+
+def no_rows(source: str) -> DataError:
+    """Return the error about a table without rows."""
+    return DataError(f"{source}: the table is empty; it needs a row per listener, or per play")
 
 
 def _listed(names: list[str]) -> str:

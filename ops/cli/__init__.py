@@ -10,7 +10,7 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Run the command line; a termination signal cleans up as Ctrl-C does."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    from ops.cli.app import app  # noqa: PLC0415 - boto3 and rich take a while
+    from ops.cli.app import app  # noqa: PLC0415 - rich and typer take a while
 
     app()
     raise SystemExit(0)

@@ -1,25 +1,23 @@
-"""Commands that ask the champion: one listener, a folder of them, how good it is, and still is."""
+"""Commands that ask a champion: one listener, a folder of them, how good it is, and still is."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import pyarrow.parquet as pq
 import typer
 
-from listening.errors import DataError
+from listening.errors import DataError, ResourceError
 from listening.resources import PRIOR_VERSION
-from ops import runs, store
+from ops import registry, runs, store
+from ops.cli.asking import ASKING, Asking
 from ops.cli.console import say, say_json, say_metrics, say_table
-from ops.cli.progress import REACH, Journey
+from ops.cli.progress import CHECK, REACH, UPLOAD, Journey
+from ops.cli.system import DEFAULT, SystemName
 from ops.cli.target import Target
-from ops.country.client import Answer, Artist, CountryClient, Listener, read_listener
 from ops.raw_folder import check_folder, upload_batch
 
-CHECK = "check the data"
-UPLOAD = "upload the raw data"
 SCORE = "score (Glue)"
 COMPARE = "compare captured answers (Glue)"
 FETCH = "fetch the scores"
@@ -37,59 +35,24 @@ def invoke(  # noqa: PLR0913 - the options of a command line
         list[str] | None,
         typer.Option(help="An artist, as NAME or NAME:PLAYS; again for each, most played first."),
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many countries.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many of the likeliest.")] = 5,
     explain: Annotated[bool, typer.Option("--explain", help="Which artists drove it.")] = False,
     version: Annotated[str | None, typer.Option(help="Bundle version; else the champion.")] = None,
+    system: SystemName = DEFAULT,
 ) -> None:
-    """Ask the endpoint where a listener is from."""
-    target = Target.of(context)
-    listener = _listener(file, artist)
-    with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
-        client = CountryClient(connection)
-        (answer,) = client.ask([listener], k=k, explain=explain, version=version)
-    if target.as_json:
-        say_json(answer)
-    else:
-        _say(answer)
-
-
-def _listener(file: Path | None, artists: list[str] | None) -> Listener:
-    if artists and file is None:
-        return Listener([_artist(text) for text in artists])
-    if file is None or artists:
-        raise typer.BadParameter("give either a file or --artist")
-    if str(file) == "-":
-        return read_listener(sys.stdin.read(), source="stdin")
-    try:
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
-    return read_listener(text, source=str(file))
-
-
-def _artist(text: str) -> Artist:
-    if not text.strip():
-        raise typer.BadParameter("--artist has no name")
-    name, colon, plays = text.rpartition(":")
-    return Artist(name, float(plays)) if colon and plays.isdigit() else Artist(text)
-
-
-def _say(answer: Answer) -> None:
-    label = ", trained on SYNTHETIC listeners" if answer.synthetic else ""
-    say_table(
-        f"Bundle {answer.bundle_version}{label}",
-        ["Country", "", "Probability "],
-        [(c.code, c.name, f"{c.probability:.1%}") for c in answer.countries],
+    """Ask the endpoint about a listener."""
+    _asking(system).invoke(
+        Target.of(context), file=file, artists=artist or [], k=k, explain=explain, version=version
     )
-    say(
-        "Regions: "
-        + ", ".join(f"{r.name} {r.probability:.0%}" for r in answer.regions[:4] if r.probability)
-    )
-    say(f"{answer.known_artists} artists known, {answer.unknown_artists} unknown.")
-    if answer.is_prior:
-        say("Nothing is known of this listener: the answer is how frequent each country is.")
-    if answer.explanation is not None:
-        say_json(answer.explanation)
+
+
+def _asking(system: str) -> Asking:
+    asking = ASKING.get(system)
+    if asking is None:
+        raise ResourceError(
+            f"the command line cannot ask this of {system}: send the endpoint its own requests"
+        )
+    return asking
 
 
 def score(
@@ -99,10 +62,12 @@ def score(
     out: Annotated[
         Path, typer.Option(dir_okay=False, help="Parquet file to write, one row a listener.")
     ],
-    every: Annotated[bool, typer.Option("--all", help="Also every country's probability.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All scores, beside the best.")] = False,
+    system: SystemName = DEFAULT,
 ) -> None:
     """Score a folder of listeners with the champion, on Glue."""
     target = Target.of(context)
+    arguments = _asking(system).all_scores if every else {}
     journey = Journey([CHECK, REACH, UPLOAD, SCORE, FETCH])
     if target.is_up:
         journey.leave_out(REACH)  # before steps are counted
@@ -114,10 +79,18 @@ def score(
             with journey.step(UPLOAD):
                 batch = upload_batch(connection, raw, ready=False)
             with journey.step(SCORE):
-                run = runs.start_scoring(connection, batch=batch, every_country=every)
-                journey.follow(lambda: runs.scoring_run(connection, run), seconds=SCORING_SECONDS)
+                run = runs.start_job(
+                    connection,
+                    runs.SCORING,
+                    system=system,
+                    arguments={"--batch": batch, **arguments},
+                )
+                journey.follow(
+                    lambda: runs.job_run(connection, run, system=system, job=runs.SCORING),
+                    seconds=SCORING_SECONDS,
+                )
             with journey.step(FETCH):
-                table = store.scores(connection, run)
+                table = store.scores(connection, run, system=system)
     out.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, out)
     if target.as_json:
@@ -134,19 +107,21 @@ def report(
         Path | None,
         typer.Option(dir_okay=False, help="Where to; else report-<version>.html here."),
     ] = None,
+    system: SystemName = DEFAULT,
 ) -> None:
     """Fetch a bundle's report and print its metrics."""
     target = Target.of(context)
     with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
-        version = version or CountryClient(connection).champion()
+        version = version or registry.champion(connection, system)
         if version == PRIOR_VERSION:
             raise DataError(
                 "the champion is the prior, which has no report: name a bundle of "
-                "`listening models list` by --version, or train the first with `make run`"
+                "`listening models list` by --version, or train the first with "
+                f"`listening run --system {system}`"
             )
-        evaluation = store.evaluation(connection, version)
+        evaluation = store.evaluation(connection, version, system=system)
         path = out or Path(f"report-{version}.html")
-        store.fetch_report(connection, version, path)
+        store.fetch_report(connection, version, system=system, to=path)
     if target.as_json:
         say_json({"report": path, "evaluation": evaluation})
         return
@@ -154,7 +129,7 @@ def report(
     say(f"Report: {path}")
 
 
-def drift(context: typer.Context) -> None:
+def drift(context: typer.Context, *, system: SystemName = DEFAULT) -> None:
     """Compare recent captured answers with those of the champion's test listeners, on Glue."""
     target = Target.of(context)
     with (
@@ -162,9 +137,12 @@ def drift(context: typer.Context) -> None:
         target.reached(journey) as connection,
         journey.step(COMPARE),
     ):
-        run = runs.start_drift(connection)
-        journey.follow(lambda: runs.drift_run(connection, run), seconds=SCORING_SECONDS)
-        found = store.drift(connection, run)
+        run = runs.start_drift(connection, system)
+        journey.follow(
+            lambda: runs.job_run(connection, run, system=system, job=runs.DRIFT),
+            seconds=SCORING_SECONDS,
+        )
+        found = store.drift(connection, run, system=system)
     if target.as_json:
         say_json(found)
         return

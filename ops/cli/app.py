@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from listening.errors import ListeningError
+from listening.systems import SYSTEMS
 from ops.cli import answers, emulator, models, owner, pipeline, steps
 from ops.cli.console import err
 from ops.cli.target import Target
@@ -65,7 +66,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Which country a listener is from, judged only by the artists they play.",
+    help="What plays tell about listeners. Systems: "
+    + " ".join(f"{system.name}: {system.question}" for system in SYSTEMS.values()),
     epilog="The options above may stand before or after the command. Without --profile every "
     "command talks to the emulator on this machine, never to AWS.",
 )

@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops import runs
+from ops import registry, runs
 from ops.cli.console import clock, say, say_json, say_table
-from ops.cli.progress import Journey
+from ops.cli.progress import DOWN, UP, Journey
 from ops.cli.target import Target
-from ops.country.client import CountryClient
-from ops.page import EnvironmentSource, serving
+from ops.country.page import EnvironmentSource, serving
 
 if TYPE_CHECKING:
     from ops.connection import Connection
 
-UP = "bring the emulator up"
-DOWN = "write the snapshot and stop"
+RUNS_SHOWN = 3  # of each kind and system
 
 
 def up(
@@ -84,7 +82,7 @@ def down(context: typer.Context) -> None:
 
 
 def status(context: typer.Context) -> None:
-    """Show what is deployed, the champion and the last runs."""
+    """Show each system that is deployed, its champion and its last runs."""
     target = Target.of(context)
     if not target.is_aws and target.emulator().endpoint() is None:
         has_snapshot = target.emulator().has_snapshot
@@ -97,41 +95,46 @@ def status(context: typer.Context) -> None:
         )
         return
     connection = target.connect()
-    champion = CountryClient(connection).champion()
-    recent = _recent_runs(connection)
+    champions = registry.champions(connection)
+    recent = {system: _recent_runs(connection, system) for system in champions}
     if target.as_json:
         say_json(
             {
                 "up": True,
                 "endpoint_url": connection.endpoint_url,
                 "environment": connection.environment,
-                "champion": champion,
-                "runs": recent,
+                "systems": {
+                    system: {"champion": champion, "runs": recent[system]}
+                    for system, champion in champions.items()
+                },
             }
         )
         return
-    say(f"Environment {connection.environment}, champion {champion}.")
-    say_table(
-        "Last runs",
-        ["Run", "State", "Started", "Took ", "Jobs"],
-        [
-            (
-                run.kind,
-                run.state.lower(),
-                f"{run.started:%Y-%m-%d %H:%M}",
-                clock(run.seconds),
-                _summary(run),
-            )
-            for run in recent
-        ],
-    )
+    say(f"Environment {connection.environment}.")
+    for system, champion in champions.items():
+        say_table(
+            f"{system}: champion {champion}, last runs",
+            ["Run", "State", "Started", "Took ", "Jobs"],
+            [
+                (
+                    run.kind,
+                    run.state.lower(),
+                    f"{run.started:%Y-%m-%d %H:%M}",
+                    clock(run.seconds),
+                    _summary(run),
+                )
+                for run in recent[system]
+            ],
+        )
     say("`listening status --json` has the ids of runs and jobs.")
 
 
-def _recent_runs(connection: Connection) -> list[runs.Run]:
+def _recent_runs(connection: Connection, system: str) -> list[runs.Run]:
+    features = runs.feature_run_ids(connection, system)[:RUNS_SHOWN]
+    training = runs.training_run_ids(connection, system)[:RUNS_SHOWN]
     return [
-        *(runs.feature_run(connection, run) for run in runs.feature_run_ids(connection)[:3]),
-        *(runs.training_run(connection, run) for run in runs.training_run_ids(connection)[:3]),
+        *(runs.feature_run(connection, run, system=system) for run in features),
+        *(runs.training_run(connection, run, system=system) for run in training),
     ]
 
 

@@ -6,49 +6,54 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer  # noqa: TC002 - typer reads the annotations
 
+from listening.systems import SYSTEMS
 from ops import registry, store
 from ops.cli.console import say, say_json, say_table
 from ops.cli.progress import REACH, Journey
+from ops.cli.system import DEFAULT, SystemName
 from ops.cli.target import Target
-from ops.country.client import CountryClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 app = typer.Typer(no_args_is_help=True, help="The bundles: list, compare, promote, roll back.")
 
+MOST_METRICS = 3
+"""Of the gate's metrics, in its order: more do not fit a terminal."""
 Version = Annotated[str, typer.Argument(help="Bundle version.")]
 
 
 @app.command("list")
 def list_(context: typer.Context) -> None:
-    """List every bundle that training assembled, newest first."""
+    """List every bundle that training assembled, by system, newest first."""
     target = Target.of(context)
     with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
-        bundles = registry.registered_bundles(connection)
-        champion = CountryClient(connection).champion()
+        champions = registry.champions(connection)
+        bundles = {name: registry.registered_bundles(connection, name) for name in champions}
     if target.as_json:
         say_json(bundles)
         return
-    for title, synthetic in (("Bundles", False), ("Bundles of SYNTHETIC listeners", True)):
-        some = [bundle for bundle in bundles if bundle.synthetic == synthetic]
-        if some or not (synthetic or bundles):
-            _say_bundles(title, some)
-    if not any(bundle.champion for bundle in bundles):
-        say(f"The champion is {champion}, which no training registered.")
+    for system, champion in champions.items():
+        for label, synthetic in (("", False), (" (SYNTHETIC listeners)", True)):
+            some = [bundle for bundle in bundles[system] if bundle.synthetic == synthetic]
+            if some or not (synthetic or bundles[system]):
+                _say_bundles(f"Bundles of {system}{label}", some, system=system)
+        if not any(bundle.champion for bundle in bundles[system]):
+            say(f"The champion of {system} is {champion}, which no training registered.")
 
 
-def _say_bundles(title: str, bundles: Sequence[registry.RegisteredBundle]) -> None:
+def _say_bundles(title: str, bundles: Sequence[registry.RegisteredBundle], *, system: str) -> None:
+    metrics = [metric.name for metric in SYSTEMS[system].gate.metrics[:MOST_METRICS]]
     say_table(
         title,
-        ["Version", "Created", "Runs ", "State", "Accuracy ", "Top 5 ", "Log loss "],
+        ["Version", "Created", "Runs ", "State", *(f"{_words(m).capitalize()} " for m in metrics)],
         [
             (
                 bundle.version,
                 f"{bundle.created:%Y-%m-%d %H:%M}",
                 str(bundle.registrations),
                 _state(bundle),
-                *(_number(bundle.metrics.get(m)) for m in ("accuracy", "top5", "log_loss")),
+                *(_number(bundle.metrics.get(metric)) for metric in metrics),
             )
             for bundle in bundles
         ],
@@ -66,12 +71,16 @@ def compare(
     context: typer.Context,
     version: Version,
     other: Annotated[str | None, typer.Argument(help="Another; else the champion.")] = None,
+    *,
+    system: SystemName = DEFAULT,
 ) -> None:
     """Put two bundles' metrics beside each other, each on its own test split."""
     target = Target.of(context)
     with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
-        other = other or CountryClient(connection).champion()
-        both = {name: store.evaluation(connection, name) for name in (version, other)}
+        other = other or registry.champion(connection, system)
+        both = {
+            name: store.evaluation(connection, name, system=system) for name in (version, other)
+        }
     if target.as_json:
         say_json(both)
         return
@@ -81,7 +90,7 @@ def compare(
         ["Metric", f"{version} ", f"{other} ", "Difference "],
         [
             (
-                name.replace("_", " "),
+                _words(name),
                 _number(mine),
                 _number(theirs := metrics[1].get(name)),
                 "" if theirs is None else f"{mine - theirs:+.4f}",
@@ -93,20 +102,20 @@ def compare(
 
 
 @app.command()
-def promote(context: typer.Context, version: Version) -> None:
+def promote(context: typer.Context, version: Version, *, system: SystemName = DEFAULT) -> None:
     """Make a published bundle the champion."""
     target = Target.of(context)
     with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
-        previous = registry.promote(connection, version)
+        previous = registry.promote(connection, version, system=system)
     _say_change(target, previous, version)
 
 
 @app.command()
-def rollback(context: typer.Context) -> None:
+def rollback(context: typer.Context, *, system: SystemName = DEFAULT) -> None:
     """Make the previous champion the champion again."""
     target = Target.of(context)
     with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
-        left, champion = registry.rollback(connection)
+        left, champion = registry.rollback(connection, system)
     _say_change(target, left, champion)
 
 
@@ -119,3 +128,7 @@ def _say_change(target: Target, previous: str, champion: str) -> None:
 
 def _number(value: Any) -> str:
     return "" if value is None else f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")

@@ -42,7 +42,7 @@ def deploy(context: typer.Context) -> None:
 
 
 def smoke(context: typer.Context) -> None:
-    """Try a deployed environment: stacks, rights, quotas, image, one answer, one tiny run."""
+    """Try a deployed environment: stacks, rights, quotas, image, each system's small checks."""
     target = Target.of(context)
     found: list[smoking.Check] = []
     with (

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer  # noqa: TC002 - typer reads the annotations
 
-from ops import runs, store
-from ops.cli.console import clock, say, say_json, say_metrics, say_table
-from ops.cli.progress import Journey
+from listening.systems import SYSTEMS
+from ops import registry, runs, store
+from ops.cli.asking import ASKING
+from ops.cli.console import clock, say, say_json, say_metrics
+from ops.cli.progress import CHECK, DOWN, FEATURES, TRAIN, UP, UPLOAD, Journey
+from ops.cli.system import DEFAULT, SystemName
 from ops.cli.target import Target
-from ops.country.client import Answer, CountryClient
 from ops.raw_folder import check_folder, upload_batch
 from ops.sample import write_sample
 
@@ -21,21 +22,13 @@ if TYPE_CHECKING:
     from ops.connection import Connection
     from ops.emulator import Emulator
     from ops.raw_folder import RawFolder
-    from ops.store import LabelledListener
 
-CHECK = "check the data"
-UP = "bring the emulator up and deploy"
-UPLOAD = "upload the raw data"
-FEATURES = "build features (Glue)"
-TRAIN = "train, assemble, judge (Step Functions, SageMaker)"
 ASK = "ask the endpoint"
-DOWN = "write the snapshot and stop the emulator"
 STEPS = (CHECK, UP, UPLOAD, FEATURES, TRAIN, ASK, DOWN)
 
 EVENT_SECONDS = 60  # until an event has started what it starts
 FEATURES_SECONDS = 2 * 60 * 60
 TRAINING_SECONDS = 4 * 60 * 60
-LISTENERS_ASKED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +48,7 @@ class Outcome:
     metrics
         Of the bundle on its test split.
     answers
-        A few test listeners, their country and the endpoint's answer.
+        What the endpoint says of a few test listeners, where the system can be asked from here.
     report
         Where the report lies.
     seconds
@@ -69,7 +62,7 @@ class Outcome:
     reasons: list[str]
     synthetic: bool
     metrics: dict[str, Any]
-    answers: list[tuple[LabelledListener, Answer]]
+    answers: list[Any]
     report: Path
     seconds: float = 0.0
 
@@ -83,25 +76,29 @@ def run(
     listeners: Annotated[
         int, typer.Option(help="How many listeners to invent, 500 to 320,000.")
     ] = 10_000,
+    system: SystemName = DEFAULT,
 ) -> None:
     """Go from raw plays to answers of the endpoint, on the emulator."""
     target = Target.of(context)
     emulator = target.emulator()
     journey = Journey(STEPS)
+    if system not in ASKING:
+        journey.leave_out(ASK)
     with journey.shown():
         with journey.step(CHECK):
             raw = _raw_data(emulator, data, listeners, journey)
         with journey.step(UP):
             connection = emulator.up(journey.tell, stays=False)
         try:
-            outcome = walk(connection, raw, journey, report=emulator.state / "report.html")
+            report = emulator.state / "report.html"
+            outcome = walk(connection, raw, journey, system=system, report=report)
         finally:
             with journey.step(DOWN):
                 emulator.down()
     if target.as_json:
         say_json(outcome)
     else:
-        _say(outcome, seconds=journey.seconds)
+        _say(outcome, system=system, seconds=journey.seconds)
 
 
 def _raw_data(emulator: Emulator, data: Path | None, listeners: int, journey: Journey) -> RawFolder:
@@ -117,7 +114,9 @@ def _raw_data(emulator: Emulator, data: Path | None, listeners: int, journey: Jo
     return raw
 
 
-def walk(connection: Connection, raw: RawFolder, journey: Journey, *, report: Path) -> Outcome:
+def walk(
+    connection: Connection, raw: RawFolder, journey: Journey, *, system: str, report: Path
+) -> Outcome:
     """Go from raw data to answers on an emulator that is up.
 
     Parameters
@@ -128,6 +127,8 @@ def walk(connection: Connection, raw: RawFolder, journey: Journey, *, report: Pa
         What to learn from.
     journey
         Has the steps from `UPLOAD` to `ASK`.
+    system
+        Which one.
     report
         Where to copy the bundle's report to.
 
@@ -137,18 +138,22 @@ def walk(connection: Connection, raw: RawFolder, journey: Journey, *, report: Pa
         A job failed; says which and why.
     """
     with journey.step(UPLOAD):
-        before = set(runs.feature_run_ids(connection))
+        before = set(runs.feature_run_ids(connection, system))
         journey.tell(f"batch {upload_batch(connection, raw)}")
     with journey.step(FEATURES):
-        features = _build_features(connection, before, journey)
+        features = _build_features(connection, before, journey, system=system)
     with journey.step(TRAIN):
-        training = _train(connection, features.step("splits").id, journey)
+        made = features.step(SYSTEMS[system].features.name).id
+        training = _train(connection, made, journey, system=system)
     version = str(training.output["bundle_version"])
-    with journey.step(ASK):
-        champion = CountryClient(connection).champion()
-        features_run = str(training.output["features_run"])
-        answers = _ask(connection, features_run, journey)
-        store.fetch_report(connection, version, report)
+    features_run = str(training.output["features_run"])
+    answers: list[Any] = []
+    if system in ASKING:
+        with journey.step(ASK):
+            answers = ASKING[system].ask_some(connection, features_run)
+            journey.tell(f"{len(answers)} listeners of the test split")
+    champion = registry.champion(connection, system)
+    store.fetch_report(connection, version, system=system, to=report)
     return Outcome(
         features_run=features_run,
         bundle_version=version,
@@ -156,57 +161,43 @@ def walk(connection: Connection, raw: RawFolder, journey: Journey, *, report: Pa
         published=champion == version,
         reasons=list(training.output["reasons"]),
         synthetic=bool(training.output["synthetic"]),
-        metrics=store.evaluation(connection, version)["metrics"],
+        metrics=store.evaluation(connection, version, system=system)["metrics"],
         answers=answers,
         report=report,
         seconds=journey.seconds,
     )
 
 
-def _build_features(connection: Connection, before: set[str], journey: Journey) -> runs.Run:
+def _build_features(
+    connection: Connection, before: set[str], journey: Journey, *, system: str
+) -> runs.Run:
     """Follow the workflow run that the arrival of the raw data started."""
 
     def newest() -> str | None:
-        return next((run for run in runs.feature_run_ids(connection) if run not in before), None)
+        ids = runs.feature_run_ids(connection, system)
+        return next((run for run in ids if run not in before), None)
 
     run_id = runs.wait_for(newest, what="a run of the feature workflow", seconds=EVENT_SECONDS)
-    return journey.follow(lambda: runs.feature_run(connection, run_id), seconds=FEATURES_SECONDS)
+    return journey.follow(
+        lambda: runs.feature_run(connection, run_id, system=system), seconds=FEATURES_SECONDS
+    )
 
 
-def _train(connection: Connection, features_run: str, journey: Journey) -> runs.Run:
-    """Follow the execution that the success of `splits` started."""
+def _train(connection: Connection, features_run: str, journey: Journey, *, system: str) -> runs.Run:
+    """Follow the execution that the features run started."""
     arn = runs.wait_for(
-        lambda: runs.training_run_of(connection, features_run),
+        lambda: runs.training_run_of(connection, features_run, system=system),
         what=f"an execution of the training state machine on features run {features_run}",
         seconds=EVENT_SECONDS,
     )
-    return journey.follow(lambda: runs.training_run(connection, arn), seconds=TRAINING_SECONDS)
-
-
-def _ask(
-    connection: Connection, features_run: str, journey: Journey
-) -> list[tuple[LabelledListener, Answer]]:
-    some = list(islice(store.test_listeners(connection, features_run), LISTENERS_ASKED))
-    journey.tell(f"{len(some)} listeners of the test split")
-    answers = CountryClient(connection).ask([labelled.listener for labelled in some])
-    return list(zip(some, answers, strict=True))
-
-
-def _say(outcome: Outcome, *, seconds: float) -> None:
-    label = " (SYNTHETIC listeners)" if outcome.synthetic else ""
-    say_table(
-        f"Where a few listeners of the test split are from{label}",
-        ["Listener", "Listens to", "Truly", "The five likeliest countries"],
-        [
-            (
-                labelled.listener.user_id or "",
-                ", ".join(artist.name for artist in labelled.listener.top_artists[:3]),
-                labelled.country,
-                "  ".join(f"{c.code} {c.probability:.0%}" for c in answer.countries),
-            )
-            for labelled, answer in outcome.answers
-        ],
+    return journey.follow(
+        lambda: runs.training_run(connection, arn, system=system), seconds=TRAINING_SECONDS
     )
+
+
+def _say(outcome: Outcome, *, system: str, seconds: float) -> None:
+    if system in ASKING:
+        ASKING[system].say_some(outcome.answers, synthetic=outcome.synthetic)
     say_metrics(outcome.bundle_version, outcome.metrics, synthetic=outcome.synthetic)
     say(
         f"The bundle is the champion: the endpoint answers with {outcome.champion}."

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 REACH = "reach the environment"
 """The step in which an emulator that is down comes up."""
+UP = "bring the emulator up and deploy"
+DOWN = "write the snapshot and stop the emulator"
+CHECK = "check the data"
+UPLOAD = "upload the raw data"
+FEATURES = "build features (Glue)"
+TRAIN = "train, assemble, judge (Step Functions, SageMaker)"
 
 HEARTBEAT = 30  # seconds between lines where nothing changes
 MARKS = {runs.WAITING: "·", runs.RUNNING: "…", runs.SUCCEEDED: "✓", runs.FAILED: "✗"}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
-import typer  # noqa: TC002 - typer reads the annotations
+import typer
 
+from listening.systems import SYSTEMS
 from ops import forgetting, job_logs, runs, store
 from ops.cli.console import clock, say, say_json, say_table
 from ops.cli.pipeline import FEATURES_SECONDS, TRAINING_SECONDS
-from ops.cli.progress import REACH, Journey
+from ops.cli.progress import FEATURES, REACH, TRAIN, UPLOAD, Journey
+from ops.cli.system import DEFAULT, SystemName
 from ops.cli.target import Target
 from ops.raw_folder import RawFolder, check_folder, upload_batch
 
@@ -21,12 +23,8 @@ data = typer.Typer(no_args_is_help=True, help="The data: check, upload, forget."
 features = typer.Typer(no_args_is_help=True, help="The feature workflow.")
 train = typer.Typer(no_args_is_help=True, help="The training state machine.")
 
-CHECK = "check the data"
-UPLOAD = "upload the raw data"
 FIND = "look for the listener in every object version"
 FORGET = "write what named the listener anew"
-FEATURES = "build features (Glue)"
-TRAIN = "train, assemble, judge (Step Functions, SageMaker)"
 
 Folder = Annotated[Path, typer.Argument(help="Holds the tables of users and plays.")]
 
@@ -43,7 +41,7 @@ def check(context: typer.Context, folder: Folder) -> None:
 
 @data.command()
 def upload(context: typer.Context, folder: Folder) -> None:
-    """Upload a folder of raw data; its arrival starts the feature workflow."""
+    """Upload a folder of raw data; its arrival starts the feature workflows."""
     target = Target.of(context)
     raw = check_folder(folder.resolve())
     connection = target.connect()
@@ -52,7 +50,7 @@ def upload(context: typer.Context, folder: Folder) -> None:
     if target.as_json:
         say_json(_facts(raw) | {"batch": batch})
     else:
-        say(f"Batch {batch} is uploaded; `listening status` shows the run that it started.")
+        say(f"Batch {batch} is uploaded; `listening status` shows what it started.")
 
 
 def _facts(raw: RawFolder) -> dict[str, object]:
@@ -79,7 +77,7 @@ def forget(
     ):
         with journey.step(FIND):
             traces = forgetting.find_listener(connection, user_id)
-        found = {place: _found(traces, place) for place in forgetting.PLACES}
+        found = {place: _found(traces, place) for place in forgetting.places()}
         if traces:
             _confirm_forgetting(user_id, found, journey, ask=not yes)
             with journey.step(FORGET):
@@ -120,19 +118,21 @@ def _confirm_forgetting(
 
 
 @features.command("run")
-def features_run(context: typer.Context) -> None:
+def features_run(context: typer.Context, *, system: SystemName = DEFAULT) -> None:
     """Build features from the last batch; their success starts the training."""
     target = Target.of(context)
     connection = target.connect()
     with Journey([FEATURES]).shown() as journey, journey.step(FEATURES):
-        started = runs.start_features(connection)
+        started = runs.start_features(connection, system)
         run = journey.follow(
-            lambda: runs.feature_run(connection, started), seconds=FEATURES_SECONDS
+            lambda: runs.feature_run(connection, started, system=system),
+            seconds=FEATURES_SECONDS,
         )
     if target.as_json:
         say_json(run)
     else:
-        say(f"Features run {run.step('splits').id}, in {clock(run.seconds)}; training starts now.")
+        made = run.step(SYSTEMS[system].features.name)
+        say(f"Features run {made.id}, in {clock(run.seconds)}; training starts now.")
 
 
 @train.command("run")
@@ -142,16 +142,19 @@ def train_run(
     run: Annotated[
         str | None, typer.Option("--features", help="Features run; else the last.")
     ] = None,
+    system: SystemName = DEFAULT,
 ) -> None:
     """Train, assemble and judge a bundle; publish it if the gate approves."""
     target = Target.of(context)
     connection = target.connect()
     with Journey([TRAIN]).shown() as journey, journey.step(TRAIN):
-        on = run or store.latest_features_run(connection)
-        store.features_manifest(connection, on)
+        on = run or store.latest_features_run(connection, system)
+        store.features_manifest(connection, on, system=system)
         journey.tell(f"features run {on}")
-        arn = runs.start_training(connection, on)
-        done = journey.follow(lambda: runs.training_run(connection, arn), seconds=TRAINING_SECONDS)
+        arn = runs.start_training(connection, on, system=system)
+        done = journey.follow(
+            lambda: runs.training_run(connection, arn, system=system), seconds=TRAINING_SECONDS
+        )
     if target.as_json:
         say_json(done)
         return
@@ -164,16 +167,20 @@ def train_run(
 def logs(
     context: typer.Context,
     *,
-    of: Annotated[job_logs.Source, typer.Argument(help="Whose logs.")],
+    of: Annotated[str, typer.Argument(help="A job of the system, training or endpoint.")],
     run: Annotated[
         str | None, typer.Option(help="Glue run id or training job name; else the last.")
     ] = None,
     lines: Annotated[int, typer.Option(help="How many, from the end.", min=1)] = 50,
+    system: SystemName = DEFAULT,
 ) -> None:
     """Print the end of the logs of a job or of the endpoint."""
     target = Target.of(context)
+    sources = job_logs.sources(system)
+    if of not in sources:
+        raise typer.BadParameter(f"'{of}' is none of {', '.join(sources)}")
     with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
-        found = job_logs.last_lines(connection, of, run=run, lines=lines)
+        found = job_logs.last_lines(connection, of, system=system, run=run, lines=lines)
     if target.as_json:
         say_json(found)
         return

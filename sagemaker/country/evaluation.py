@@ -13,15 +13,15 @@ from country.calibration import fit_calibration, of_own_class
 from country.chained import ChainScores, chain_tasks
 from country.fitting import flat_task
 from country.held_out import HeldOut
-from listening.answer_profile import answer_profile
+from listening.country.answer_profile import answer_profile
 from listening.country.chain import log_probabilities, log_softmax
 from listening.country.listeners import listener_features
 from listening.country.model_spec import ModelSpec
 from listening.country.predictor import ChainPredictor
+from listening.intervals import bootstrap
 from listening.metrics import (
     Outcomes,
     Population,
-    bootstrap,
     by_class,
     calibrated_ece,
     confusion,
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
 
     from country.features import FeaturesManifest, Listeners, Plays
     from country.fitting import Task, Training
-    from listening.answer_profile import Profile
     from listening.country.artist_table import ArtistTable
-    from listening.country.bundle import Hierarchy
+    from listening.country.bundle import Bundle
     from listening.country.predictor import Model
-    from listening.metrics import Interval, Reliability
+    from listening.drift import Profile
+    from listening.intervals import Interval
+    from listening.metrics import Reliability
 
     FloatArray = npt.NDArray[np.float64]
 
@@ -87,7 +88,7 @@ class Subject:
     """
 
     manifest: FeaturesManifest
-    bundle: Hierarchy
+    bundle: Bundle
     flat: Model
     train: Listeners
     validation: Listeners
@@ -95,7 +96,7 @@ class Subject:
     plays: Plays
     artists: ArtistTable
     trainings: Mapping[str, Training]
-    champion: Hierarchy | None = None
+    champion: Bundle | None = None
     gate_min_listeners: int = 1
 
     @cached_property
@@ -194,7 +195,7 @@ def evaluate(subject: Subject) -> Evaluation:
     others = [name for name in outcomes if name != CHAIN]
     intervals, differences = bootstrap(
         outcomes,
-        subject.population,
+        lambda found, weights: summary(found, subject.population, weights=weights),
         against=[(CHAIN, other) for other in others],
         draws=BOOTSTRAP_DRAWS,
         seed=SEED,
@@ -296,7 +297,11 @@ def _against_champion(
     }
     population = Population(subject.population.train_counts[places[CHAIN]])
     _, differences = bootstrap(
-        outcomes, population, against=[(CHAIN, CHAMPION)], draws=BOOTSTRAP_DRAWS, seed=SEED
+        outcomes,
+        lambda found, weights: summary(found, population, weights=weights),
+        against=[(CHAIN, CHAMPION)],
+        draws=BOOTSTRAP_DRAWS,
+        seed=SEED,
     )
     metrics = {name: summary(found, population) for name, found in outcomes.items()}
     return metrics, differences[CHAIN, CHAMPION]
@@ -307,7 +312,7 @@ def _region_tables(subject: Subject) -> dict[str, list[dict[str, Any]]]:
     task = subject.chain_tasks[0]
     names = {region.slug: region.name for region in subject.manifest.regions.regions}
     tables = {}
-    for split, listeners in _splits(subject):
+    for split, listeners in splits(subject):
         outcomes = Outcomes.of(
             subject.predictor.log_regions(listeners.features), task.labels(listeners.countries)
         )
@@ -338,14 +343,14 @@ def _country_tables(subject: Subject) -> list[dict[str, Any]]:
         subject.predictor.country,
         strict=True,
     ):
-        splits = {}
-        for split, listeners in _splits(subject):
+        by_split = {}
+        for split, listeners in splits(subject):
             own = listeners.of(region.countries)
             outcomes = Outcomes.of(
                 model.log_probabilities(own.features), task.labels(own.countries)
             )
             found = summary(outcomes, Population(task.counts))
-            splits[split] = {
+            by_split[split] = {
                 "listeners": len(own),
                 **{
                     name: found[key]
@@ -368,13 +373,14 @@ def _country_tables(subject: Subject) -> list[dict[str, Any]]:
                 "effective_classes": task.effective_classes,
                 "scale": model.spec.scale,
                 "rounds": model.spec.rounds,
-                "splits": splits,
+                "splits": by_split,
             }
         )
     return tables
 
 
-def _splits(subject: Subject) -> Sequence[tuple[str, Listeners]]:
+def splits(subject: Subject) -> Sequence[tuple[str, Listeners]]:
+    """Return the listeners of each split by its name."""
     return (
         ("train", subject.train),
         ("validation", subject.validation),
@@ -405,72 +411,3 @@ def _prior_powers(subject: Subject) -> list[dict[str, float]]:
         outcomes = Outcomes.of(scores.log_joint(found)[of_validation], true[of_validation])
         points.append({"power": power, **summary(outcomes, subject.population)})
     return points
-
-
-def evaluation_json(subject: Subject, evaluation: Evaluation) -> dict[str, Any]:
-    """Return what ``evaluation.json`` holds, but for the gate's decision."""
-    outcomes = evaluation.outcomes[CHAIN]
-    return {
-        "format_version": 1,
-        "bundle_version": subject.bundle.version,
-        "synthetic": subject.manifest.synthetic,
-        "features_run": subject.manifest.run,
-        "listeners": {name: len(listeners) for name, listeners in _splits(subject)},
-        "countries": len(subject.flat_task.classes),
-        "metrics": {
-            **{name: i.value for name, i in evaluation.intervals[CHAIN].items()},
-            "ece": evaluation.reliability[CHAIN].ece,
-            "regions_visited_top5": evaluation.visited["top5"],
-        },
-        "calibrated_ece": evaluation.calibrated_ece,
-        "models": {
-            name: {
-                **{metric: i.to_json() for metric, i in intervals.items()},
-                **(
-                    {"ece": {"value": evaluation.reliability[name].ece}}
-                    if name in evaluation.reliability
-                    else {}
-                ),
-            }
-            for name, intervals in evaluation.intervals.items()
-        },
-        "differences": {
-            other: {metric: i.to_json() for metric, i in intervals.items()}
-            for other, intervals in evaluation.differences.items()
-        },
-        "champion": {
-            "version": subject.champion.version if subject.champion else None,
-            "metrics": evaluation.beside_champion,
-            "differences": {m: i.to_json() for m, i in evaluation.against_champion.items()},
-        },
-        "regions": evaluation.regions,
-        "country_models": evaluation.countries,
-        "by_country": _by_country(subject, outcomes),
-        "region_confusion": {
-            "regions": [region.slug for region in subject.manifest.regions.regions],
-            "counts": evaluation.region_confusion.tolist(),
-        },
-        "prior_powers": evaluation.prior_powers,
-        "answers": evaluation.answers,
-        "regions_visited": evaluation.visited,
-    }
-
-
-def _by_country(subject: Subject, outcomes: Outcomes) -> list[dict[str, Any]]:
-    table = by_class(outcomes, len(subject.flat_task.classes))
-    region_of = subject.manifest.regions.region_of
-    return [
-        {
-            "country": code,
-            "name": subject.manifest.countries[code],
-            "region": region_of[code],
-            "train": subject.manifest.train_counts[code],
-            "listeners": int(table.listeners[i]),
-            "predicted": int(table.predicted[i]),
-            "precision": float(table.precision[i]),
-            "recall": float(table.recall[i]),
-            "f1": float(table.f1[i]),
-            "top5": float(table.top5[i]),
-        }
-        for i, code in enumerate(subject.flat_task.classes)
-    ]

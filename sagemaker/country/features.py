@@ -1,4 +1,4 @@
-"""Reading what the Glue job `splits` wrote: its manifest and the listeners' features."""
+"""Reading what the Glue job `features` wrote: its manifest and the listeners' features."""
 
 from __future__ import annotations
 
@@ -170,9 +170,11 @@ def _columns(file: Path, names: list[str], *, optional: Sequence[str] = ()) -> p
         raise DataError(f"{file}: not a readable parquet file ({error})") from error
     for name in [*names, *optional]:
         if name not in table.column_names:
-            raise DataError(f"{file}: no column '{name}'; run the Glue job splits of this version")
+            raise DataError(
+                f"{file}: no column '{name}'; run the Glue job features of this version"
+            )
         if name in names and table[name].null_count:
-            raise DataError(f"{file}: column '{name}' holds nulls; run the Glue job splits again")
+            raise DataError(f"{file}: column '{name}' holds nulls; run the Glue job features again")
     return table
 
 
@@ -191,7 +193,9 @@ def _matrix(file: Path, layout: FeatureLayout) -> npt.NDArray[np.float32]:
         unusable[:, layout.slice_of(OPTIONAL)] = False
     if unusable.any():
         name = layout.names[int(np.flatnonzero(unusable.any(axis=0))[0])]
-        raise DataError(f"{file}: feature '{name}' holds NaN or infinity; run splits again")
+        raise DataError(
+            f"{file}: feature '{name}' holds NaN or infinity; run the Glue job features again"
+        )
     return matrix
 
 
@@ -236,7 +240,7 @@ def read_plays(folder: Path) -> Plays:
     needed = ["user_id", "country", "artist_keys"]
     tables = [_columns(file, needed, optional=["playcounts", "total_scrobbles"]) for file in files]
     if not sum(table.num_rows for table in tables):
-        raise DataError(f"{folder}: no plays; run the Glue job splits again")
+        raise DataError(f"{folder}: no plays; run the Glue job features again")
     table = pa.concat_tables(tables, promote_options="permissive").sort_by("user_id")
     keys = table["artist_keys"].combine_chunks()
     lengths = pc.list_value_length(keys).to_numpy()

@@ -134,20 +134,14 @@ def untrained_spec(task: Task, layout: FeatureLayout, recipe: Recipe) -> ModelSp
     base = ()
     if recipe.base and layout.has(recipe.base):
         base = tuple(layout.columns(recipe.base, task.classes).tolist())
-    weight = recipe.tree_weight if base else 1.0
     return ModelSpec(
-        name=task.name,
-        classes=task.classes,
-        columns=tuple(columns),
-        base_columns=base,
-        base_weight=1 / weight,
-        scale=weight,
+        name=task.name, classes=task.classes, columns=tuple(columns), base_columns=base
     )
 
 
 def uncalibrated(spec: ModelSpec) -> ModelSpec:
     """Return a model as it was before calibration."""
-    return replace(spec, scale=1 / spec.base_weight, bias=(), noise=0.0, prior=())
+    return replace(spec, scale=1.0, bias=(), noise=0.0, prior=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,7 +376,7 @@ def _boost(  # noqa: PLR0913 - two splits and how to learn
 def _base(spec: ModelSpec, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64] | None:
     if not spec.base_columns:
         return None
-    return logits(replace(uncalibrated(spec), scale=1.0, base_weight=1.0), features)
+    return logits(uncalibrated(spec), features)
 
 
 def _weights(

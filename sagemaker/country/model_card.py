@@ -1,21 +1,15 @@
-"""The bundle's model card, in the form of SageMaker's model-card JSON schema."""
+"""What country says in the model card of a bundle."""
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from country.evaluation import CHAIN, Evaluation, Subject
-from listening import __version__
+from model_card import LONGEST_SETTING, custom_details, evaluation_details
 
 if TYPE_CHECKING:
+    from country.evaluation import Evaluation, Subject
     from country.fitting import Training
     from gate import Decision
-
-LIBRARIES = ("lightgbm", "numpy", "scipy", "scikit-learn", "pyarrow")
-
-LONGEST, LONGEST_SETTING = 1024, 255
-"""Characters that SageMaker's schema allows for a detail and for a hyperparameter."""
 
 LIMITS = (
     "The label is what a listener wrote into a profile: some are jokes (Antarctica), some are old.",
@@ -51,7 +45,7 @@ def model_card(subject: Subject, evaluation: Evaluation, decision: Decision) -> 
             ),
             "problem_type": "Multiclass Classification",
             "algorithm_type": "Gradient boosted trees (LightGBM) on artist affinities",
-            "model_artifact": [f"hierarchy.tar.gz of bundle {bundle.version}"],
+            "model_artifact": [f"bundle.tar.gz of bundle {bundle.version}"],
         },
         "intended_uses": {
             "purpose_of_model": "Guess the country of listeners who did not give one.",
@@ -77,45 +71,20 @@ def model_card(subject: Subject, evaluation: Evaluation, decision: Decision) -> 
                 ],
             },
         },
-        "evaluation_details": [
-            {
-                "name": f"test listeners: {name}",
-                "datasets": [f"features run {manifest.run}, split test"],
-                "metric_groups": [
-                    {
-                        "name": "metrics with 95% bootstrap intervals",
-                        "metric_data": [
-                            {
-                                "name": metric,
-                                "type": "number",
-                                "value": interval.value,
-                                "notes": f"{interval.low:.4f} to {interval.high:.4f}",
-                            }
-                            for metric, interval in intervals.items()
-                        ],
-                    }
-                ],
-            }
-            for name, intervals in sorted(
-                evaluation.intervals.items(), key=lambda item: item[0] != CHAIN
-            )
-        ],
+        "evaluation_details": evaluation_details(evaluation.intervals, features_run=manifest.run),
         "additional_information": {
             "ethical_considerations": LIMITS[-1],
             "caveats_and_recommendations": " ".join(LIMITS[:-1]),
-            "custom_details": {
-                "bundle_version": bundle.version,
-                "synthetic": str(manifest.synthetic).lower(),
-                "gate_decision": decision.to_json()["decision"],
-                "gate_reasons": "; ".join(decision.reasons),
-                "features_run": manifest.run,
-                "embeddings_run": str(run.get("embeddings_run")),
-                "batch": str(run.get("batch")),
-                "split_salt": str(run.get("salt")),
-                "dropped_countries": ", ".join(_names(run.get("dropped_countries", [])))[:LONGEST],
-                "listening": __version__,
-                **{library: version(library) for library in LIBRARIES},
-            },
+            "custom_details": custom_details(
+                decision,
+                version=bundle.version,
+                synthetic=manifest.synthetic,
+                features_run=manifest.run,
+                embeddings_run=run.get("embeddings_run"),
+                batch=run.get("batch"),
+                split_salt=run.get("salt"),
+                dropped_countries=", ".join(_names(run.get("dropped_countries", []))),
+            ),
         },
     }
 

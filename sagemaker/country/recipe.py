@@ -33,8 +33,6 @@ class Recipe:
         Feature blocks that the trees read; those that the data does not have are left out.
     base
         Feature block of log-probabilities that the trees start from; empty for none.
-    tree_weight
-        What the trees are multiplied by where they start from a base: below 1, they change less.
     learning_rate, num_leaves, min_data_in_leaf, lambda_l2, path_smooth, max_bin
         As LightGBM's parameters.
     feature_fraction, bagging_fraction, bagging_freq
@@ -55,7 +53,6 @@ class Recipe:
 
     blocks: tuple[str, ...]
     base: str = ""
-    tree_weight: float = 1.0
     learning_rate: float = 0.03
     num_leaves: int = 5
     min_data_in_leaf: int = 40
@@ -89,7 +86,6 @@ class Recipe:
             "class_weights": self.class_weights in {"none", "sqrt"},
             "class_weight_cap": self.class_weight_cap >= 1,
             "prior_power": 0 <= self.prior_power <= 1,
-            "tree_weight": 0 < self.tree_weight <= 1,
             "label_noise": self.label_noise in {"yes", "no"},
         }
         for name, holds in rules.items():

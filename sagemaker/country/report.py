@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import plots
 from country import drawings
-from country.evaluation import FLAT, PRIOR, Evaluation, Subject, evaluation_json
+from country.evaluation import FLAT, PRIOR, Evaluation, Subject
+from country.evaluation_json import evaluation_json
 from listening.metrics import LOWER_IS_BETTER, by_class
-from templates import html_template
+from report_frame import render
 
 if TYPE_CHECKING:
     from gate import Decision
@@ -49,13 +50,17 @@ def report(subject: Subject, evaluation: Evaluation, decision: Decision) -> str:
         What the gate decided.
     """
     document = evaluation_json(subject, evaluation)
-    return html_template(TEMPLATE, pretty=drawings.pretty).render(
+    return render(
+        TEMPLATE,
+        decision,
+        system="country",
+        version=subject.bundle.version,
+        synthetic=subject.manifest.synthetic,
+        pretty=drawings.pretty,
         subject=subject,
         manifest=subject.manifest,
         evaluation=evaluation,
-        decision=decision,
         document=document,
-        gate=decision.to_json()["decision"],
         metrics=METRICS,
         best=_best(evaluation),
         specs=[subject.predictor.region.spec, *(m.spec for m in subject.predictor.country)],

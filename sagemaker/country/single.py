@@ -12,12 +12,16 @@ from hosts import network
 from listening.country.bundle import About, write_single
 from listening.country.regions import RegionTable
 from listening.errors import DataError
+from listening.systems import validation_metric
 
 if TYPE_CHECKING:
     from job import Job
 
 TRAINING = "training.json"
 """Beside the model in its archive: curve, importance, settings and listeners."""
+
+LOSS = "log_loss"
+"""The metric that these tasks minimise, as their entries say."""
 
 SEED = 1
 
@@ -42,16 +46,24 @@ def train_flat(job: Job) -> None:
 
 
 def train_country(job: Job) -> None:
-    """Train the country model of the region in hyperparameter ``region``.
+    """Train the country model of the region in hyperparameter ``item``.
 
     Channels as for `train_region`, with that region's listeners only.
     """
     manifest = _manifest(job)
-    slug = job.hyperparameters.get("region")
+    slug = job.hyperparameters.get("item")
     if slug is None:
-        raise DataError("hyperparameter 'region' is missing: name the region by its slug")
+        raise DataError("hyperparameter 'item' is missing: name the region by its slug")
     region = manifest.regions[slug]
     _train(job, manifest, country_task(region, manifest.train_counts), RegionTable((region,)))
+
+
+TASKS = {
+    "country.region": train_region,
+    "country.country": train_country,
+    "country.flat": train_flat,
+}
+"""By system and the name in its entry."""
 
 
 def seed_of(job: Job) -> int:
@@ -63,11 +75,11 @@ def seed_of(job: Job) -> int:
 
 
 def _manifest(job: Job) -> FeaturesManifest:
-    unknown = set(job.hyperparameters) - SETTINGS - {"task", "region", "seed"}
+    unknown = set(job.hyperparameters) - SETTINGS - {"task", "item", "seed"}
     if unknown:
         raise DataError(
             f"unknown hyperparameter {', '.join(sorted(unknown))}; "
-            f"known are task, region, seed, {', '.join(sorted(SETTINGS))}"
+            f"known are task, item, seed, {', '.join(sorted(SETTINGS))}"
         )
     return FeaturesManifest.read(job.channel("features"))
 
@@ -105,9 +117,9 @@ def _train(job: Job, manifest: FeaturesManifest, task: Task, regions: RegionTabl
 
 
 def _told(fitted: Fitted, version: str) -> str:
-    """Return the log line that SageMaker reads the metric from: see `tuning.METRIC`."""
+    """Return the log line that SageMaker reads the metric from."""
     spec = fitted.model.spec
     return (
         f"model {spec.name} {version}: {spec.rounds} rounds; "
-        f"validation:log_loss={fitted.training.log_loss:.5f};"
+        f"{validation_metric(LOSS)[0]}={fitted.training.log_loss:.5f};"
     )

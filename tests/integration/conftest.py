@@ -63,6 +63,7 @@ def trained(emulator: Emulator, sample: Path) -> Outcome:
         connection,
         check_folder(sample),
         Journey(STEPS),
+        system="country",
         report=emulator.state / "report.html",
     )
 

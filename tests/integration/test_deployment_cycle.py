@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-CONCERNS = ["api", "data", "features", "monitoring", "serving", "training"]
+FEATURES = "listening-local-country-features"
+STACKS = {
+    "listening-local-api",
+    "listening-local-data",
+    "listening-local-monitoring",
+    "listening-local-serving",
+    "listening-local-country-training",
+    FEATURES,
+}
+JOB = "listening-local-country-embeddings"
 ARGUMENT, VALUE = "--dimensions", "32"
 
 
@@ -39,13 +48,16 @@ def deployed(own: Emulator) -> Connection:
 
 
 APP = """
+from aws_cdk import aws_glue as glue
+
 from infra.application import build, cdk
 from infra.settings import load_settings
 
 app = cdk.App()
 build(app, load_settings("local"))
-embeddings = app.node.find_child("listening-local-features").node.find_child("Embeddings")
-embeddings.node.find_child("Job").add_property_override("DefaultArguments.{argument}", "{value}")
+jobs = [node for node in app.node.find_all() if isinstance(node, glue.CfnJob)]
+[job] = [job for job in jobs if job.name == "{job}"]
+job.add_property_override("DefaultArguments.{argument}", "{value}")
 app.synth()
 """
 
@@ -55,7 +67,7 @@ def changed(own: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Synthesise the app with one more argument of one Glue job."""
     folder = tmp_path_factory.mktemp("changed")
     app, assembly = folder / "app.py", folder / "assembly"
-    app.write_text(APP.format(argument=ARGUMENT, value=VALUE))
+    app.write_text(APP.format(job=JOB, argument=ARGUMENT, value=VALUE))
     own.cdk(own.connection())(
         *("synth", "--quiet", "--output", str(assembly), "--app", f"{sys.executable} {app}")
     )
@@ -63,27 +75,27 @@ def changed(own: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def deploy(emulator: Emulator, assembly: Path) -> set[str]:
-    """Deploy and return the concerns of the stacks that had no changes."""
+    """Deploy and return the stacks that had no changes."""
     emulator.cdk(emulator.connection())(
         *("deploy", "--all", "--require-approval", "never", "--method=direct"),
         *("--app", str(assembly)),
     )
     log = emulator.deploy_log.read_text()
-    return {c for c in CONCERNS if f"listening-local-{c} (no changes)" in log}
+    return {stack for stack in STACKS if f"{stack} (no changes)" in log}
 
 
 def test_a_second_deployment_changes_nothing(own: Emulator, deployed: Connection) -> None:
     stacks = deployed.cloudformation.describe_stacks()["Stacks"]
     names = {stack["StackName"]: stack["StackStatus"] for stack in stacks}
-    assert {names[f"listening-local-{concern}"] for concern in CONCERNS} == {"CREATE_COMPLETE"}
-    assert deploy(own, own.state / "cdk.out") == set(CONCERNS)
+    assert {names[stack] for stack in STACKS} == {"CREATE_COMPLETE"}
+    assert deploy(own, own.state / "cdk.out") == STACKS
 
 
 def test_the_function_of_the_api_answers(deployed: Connection) -> None:
     request = {
-        "rawPath": "/champion",
+        "rawPath": "/country/champion",
         "requestContext": {
-            "http": {"method": "GET", "path": "/champion"},
+            "http": {"method": "GET", "path": "/country/champion"},
             "requestId": "one",
             "stage": "$default",
         },
@@ -106,10 +118,9 @@ def test_a_changed_argument_changes_its_job_and_no_other_stack(
         return dict(glue.get_job(JobName=job)["Job"]["DefaultArguments"])
 
     before = {job: arguments(job) for job in glue.list_jobs()["JobNames"]}
-    assert deploy(own, changed) == set(CONCERNS) - {"features"}
+    assert deploy(own, changed) == STACKS - {FEATURES}
     after = {job: arguments(job) for job in before}
-    embeddings = deployed.names.embeddings_job
-    assert after.pop(embeddings) == before.pop(embeddings) | {ARGUMENT: VALUE}
+    assert after.pop(JOB) == before.pop(JOB) | {ARGUMENT: VALUE}
     assert after == before
 
 

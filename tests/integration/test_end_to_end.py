@@ -13,7 +13,8 @@ import pytest
 
 from listening.errors import RequestError, ResourceError
 from listening.resources import target_model
-from ops import runs, store
+from ops import endpoint, registry, runs, store
+from ops.country import labelled as test_split
 from ops.country.client import Artist, CountryClient, Listener
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ def test_the_bundle_is_published_and_answers(trained: Outcome) -> None:
 
 
 def test_each_task_of_the_state_machine_ran_once(connection: Connection, trained: Outcome) -> None:
-    arn = runs.training_run_of(connection, trained.features_run)
+    arn = runs.training_run_of(connection, trained.features_run, system="country")
     assert arn is not None
-    run = runs.training_run(connection, arn)
-    regions = store.features_manifest(connection, trained.features_run)["regions"]
+    run = runs.training_run(connection, arn, system="country")
+    manifest = store.features_manifest(connection, trained.features_run, system="country")
+    regions = manifest["regions"]
     expected = {"region", "flat", "assemble", *(region["slug"] for region in regions)}
     assert {step.name for step in run.steps} == expected
     assert all(step.state == runs.SUCCEEDED for step in run.steps)
@@ -60,7 +62,7 @@ def test_each_task_of_the_state_machine_ran_once(connection: Connection, trained
 def test_the_endpoint_is_as_good_as_the_evaluation_says(
     connection: Connection, client: CountryClient, trained: Outcome
 ) -> None:
-    labelled = list(store.test_listeners(connection, trained.features_run))
+    labelled = list(test_split.test_listeners(connection, trained.features_run))
     answers = client.ask([one.listener for one in labelled])
     hits = [
         one.country in {country.code for country in answer.countries}
@@ -78,37 +80,35 @@ def test_features_of_the_job_and_of_the_endpoint_give_the_same_answer(
     connection: Connection, client: CountryClient, trained: Outcome
 ) -> None:
     features = _features(connection, trained.features_run)
-    labelled = list(store.test_listeners(connection, trained.features_run))[:50]
+    labelled = list(test_split.test_listeners(connection, trained.features_run))[:50]
     answers = client.ask([one.listener for one in labelled])
     rows = np.stack([features[str(one.listener.user_id)] for one in labelled])
-    for answer, from_features in zip(answers, _ask_npy(client, rows, trained), strict=True):
+    for answer, from_features in zip(answers, _ask_npy(connection, rows, trained), strict=True):
         expected = {entry["country"]: entry["probability"] for entry in from_features}
         got = {country.code: country.probability for country in answer.countries}
         assert got == pytest.approx(expected, abs=2e-5)
 
 
-def test_each_model_is_a_target_of_its_own(
-    connection: Connection, client: CountryClient, trained: Outcome
-) -> None:
-    manifest = store.features_manifest(connection, trained.features_run)
+def test_each_model_is_a_target_of_its_own(connection: Connection, trained: Outcome) -> None:
+    manifest = store.features_manifest(connection, trained.features_run, system="country")
     row = next(iter(_features(connection, trained.features_run).values()))
     slugs = [region["slug"] for region in manifest["regions"]]
     for model in ("region", "flat", *(f"country-{slug}" for slug in slugs)):
-        target = target_model(trained.bundle_version, model)
-        answer = json.loads(
-            client.invoke(_npy(row[None]), target=target, content_type="application/x-npy")
-        )["answers"][0]
+        target = target_model("country", trained.bundle_version, model)
+        body = endpoint.invoke(
+            connection, _npy(row[None]), target=target, content_type="application/x-npy"
+        )
+        answer = json.loads(body)["answers"][0]
         likely = answer["regions" if model == "region" else "countries"]
         assert likely[0]["probability"] > 0
+    target = target_model("country", trained.bundle_version, "region")
     with pytest.raises(RequestError, match=str(len(row))) as caught:
-        client.invoke(
-            _npy(row[None, :-1]),
-            target=target_model(trained.bundle_version, "region"),
-            content_type="application/x-npy",
+        endpoint.invoke(
+            connection, _npy(row[None, :-1]), target=target, content_type="application/x-npy"
         )
     assert caught.value.status == 400
     with pytest.raises(RequestError) as caught:
-        client.invoke(b'{"top_artists": []}', target=target_model(trained.bundle_version, "region"))
+        endpoint.invoke(connection, b'{"top_artists": []}', target=target)
     assert caught.value.status == 415
 
 
@@ -165,9 +165,10 @@ def test_down_and_up_again_lose_nothing(
     assert processes_of(emulator.state) == []
 
     connection = emulator.up(print, stays=False)
-    assert store.evaluation(connection, trained.bundle_version)["metrics"] == trained.metrics
-    assert runs.training_run_of(connection, trained.features_run) is not None
-    assert CountryClient(connection).champion() == trained.bundle_version
+    evaluation = store.evaluation(connection, trained.bundle_version, system="country")
+    assert evaluation["metrics"] == trained.metrics
+    assert runs.training_run_of(connection, trained.features_run, system="country") is not None
+    assert registry.champion(connection, "country") == trained.bundle_version
 
 
 def _known_artist(trained: Outcome) -> str:
@@ -177,7 +178,7 @@ def _known_artist(trained: Outcome) -> str:
 
 def _features(connection: Connection, run: str) -> dict[str, np.ndarray]:
     bucket = connection.names.data_bucket
-    prefix = f"features/{run}/listeners/split=test/"
+    prefix = f"country/features/{run}/listeners/split=test/"
     features: dict[str, np.ndarray] = {}
     for key in store.list_keys(connection, bucket, prefix):
         if key.endswith(".parquet"):
@@ -193,7 +194,7 @@ def _npy(array: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def _ask_npy(client: CountryClient, rows: np.ndarray, trained: Outcome) -> list[Any]:
-    target = target_model(trained.bundle_version)
-    body = client.invoke(_npy(rows), target=target, content_type="application/x-npy")
+def _ask_npy(connection: Connection, rows: np.ndarray, trained: Outcome) -> list[Any]:
+    target = target_model("country", trained.bundle_version)
+    body = endpoint.invoke(connection, _npy(rows), target=target, content_type="application/x-npy")
     return [answer["countries"] for answer in json.loads(body)["answers"]]

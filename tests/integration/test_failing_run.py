@@ -12,9 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from listening.resources import PRIOR_VERSION
-from ops import runs, store
+from ops import registry, runs
 from ops.cdk import project_root
-from ops.country.client import CountryClient
 from ops.emulator import Emulator
 from ops.sample import write_sample
 
@@ -46,17 +45,18 @@ def test_a_failing_glue_job_reaches_the_user_and_publishes_nothing(
 
     assert done.code == 1
     last = done.err.strip().splitlines()[-1]
-    assert last.startswith("Error: the features run failed: splits:")
+    assert last.startswith("Error: the features run failed: features:")
     assert "Atlantis" in last or "country" in last
     assert "Traceback" not in done.err
     assert processes_of(state) == []
     emulator = Emulator(project_root(), state)
     with emulator.running(print) as connection:
-        assert CountryClient(connection).champion() == PRIOR_VERSION
-        assert store.published_versions(connection) == [PRIOR_VERSION]
-        assert runs.training_run_ids(connection) == []
-        embeddings, splits = runs.feature_run(connection, runs.feature_run_ids(connection)[0]).steps
-        assert (embeddings.state, splits.state) == (runs.SUCCEEDED, runs.FAILED)
+        assert registry.champions(connection) == {"country": PRIOR_VERSION}
+        assert registry.published_versions(connection, "country") == [PRIOR_VERSION]
+        assert runs.training_run_ids(connection, "country") == []
+        [run_id] = runs.feature_run_ids(connection, "country")
+        steps = runs.feature_run(connection, run_id, system="country").steps
+        assert [step.state for step in steps] == [runs.SUCCEEDED, runs.FAILED]
 
 
 def test_an_interrupted_run_leaves_nothing_running(

@@ -13,6 +13,7 @@ from ops import store
 from ops.cdk import project_root
 from ops.cli.pipeline import STEPS, walk
 from ops.cli.progress import Journey
+from ops.country import labelled as test_split
 from ops.raw_folder import check_folder
 
 if TYPE_CHECKING:
@@ -37,16 +38,15 @@ def test_the_endpoint_is_as_good_on_real_listeners_as_the_evaluation_says(
     emulator: Emulator, connection: Connection, client: CountryClient
 ) -> None:
     raw = check_folder(real_listeners())
-    outcome = walk(connection, raw, Journey(STEPS), report=emulator.state / "real-report.html")
+    report = emulator.state / "real-report.html"
+    outcome = walk(connection, raw, Journey(STEPS), system="country", report=report)
     assert outcome.published, outcome.reasons
     assert not outcome.synthetic
-    blocks = {
-        block["name"]
-        for block in store.features_manifest(connection, outcome.features_run)["layout"]
-    }
+    manifest = store.features_manifest(connection, outcome.features_run, system="country")
+    blocks = {block["name"] for block in manifest["layout"]}
     assert "log_total_scrobbles" not in blocks  # not in the data, so left out and not faked
 
-    labelled = list(store.test_listeners(connection, outcome.features_run))
+    labelled = list(test_split.test_listeners(connection, outcome.features_run))
     answers = client.ask([one.listener for one in labelled])
     hits = [
         one.country in {country.code for country in answer.countries}

@@ -1,17 +1,17 @@
-"""The HTTP API: which country is a listener from, as the champion on the endpoint sees it.
+"""The HTTP API: a system's question, answered by its champion on the endpoint.
 
-``POST /countries`` takes what the endpoint takes as JSON and gives back what it answers.
-``GET /champion`` and ``GET /artist_index/<version>/<file>`` are what the page needs beside that.
+``POST /<system>`` takes what the endpoint takes as JSON and gives back what it answers;
+``GET /<system>/champion`` tells which bundle that is.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
+from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
@@ -24,29 +24,46 @@ from aws_lambda_powertools.event_handler.exceptions import (
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parameters import SSMProvider
-from aws_lambda_powertools.utilities.validation import SchemaValidationError, validate
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from listening.resources import (
+    ASK_ROUTE,
+    CHAMPION_ROUTE,
+    MAX_API_BODY,
+    NAMESPACE,
+    target_model,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 CHAMPION_SECONDS = 60  # how long a warm function goes on with the champion it read
-ARTIST_FILE = re.compile(r"([0-9a-z]{1,64})/(index|[1-9][0-9]{0,6})\.json")
-"""Bundle version and file of an artist index."""
 ANSWER_SECONDS = 25
 """How long the endpoint may take: less than the function may run, so that a caller is told."""
-MAX_BODY = 5 * 1024**2  # bytes; SageMaker takes 6 MB
-REQUEST = {
-    "type": "object",
-    "oneOf": [{"required": ["top_artists"]}, {"required": ["listeners"]}],
-    "properties": {
-        "top_artists": {"type": "array"},
-        "listeners": {"type": "array", "minItems": 1},
-    },
-}
-"""What tells a question from something else; the endpoint looks at every field."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What the function is told by its environment."""
+
+    endpoint: str
+    systems: tuple[str, ...]
+    champion_parameters: str
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
+        """Read the variables; one that is missing is a KeyError at the first request."""
+        return cls(
+            endpoint=variables["ENDPOINT"],
+            systems=tuple(variables["SYSTEMS"].split(",")),
+            champion_parameters=variables["CHAMPION_PARAMETERS"],
+        )
+
 
 logger = Logger(service="listening-api")
 tracer = Tracer(service="listening-api")
-metrics = Metrics(namespace="Listening", service="listening-api")
+metrics = Metrics(namespace=NAMESPACE, service="listening-api")
 app = APIGatewayHttpResolver()
 
 
@@ -58,19 +75,19 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return app.resolve(event, context)
 
 
-@app.get("/champion")
-def read_champion() -> dict[str, str]:
+@app.get(CHAMPION_ROUTE)
+def read_champion(system: str) -> dict[str, str]:
     """Tell which bundle answers."""
-    return {"bundle_version": _champion()}
+    return {"bundle_version": _champion(system)}
 
 
-@app.post("/countries")
-def ask_for_countries() -> Response[str]:
-    """Answer with the likeliest countries of the listeners in the body."""
+@app.post(ASK_ROUTE)
+def ask(system: str) -> Response[str]:
+    """Answer the question in the body."""
+    version = _champion(system)
     body = _read_body()
-    version = _champion()
-    logger.append_keys(bundle_version=version)
-    answer = _ask(body, version)
+    logger.append_keys(system=system, bundle_version=version)
+    answer = _ask(body, target_model(system, version))
     metrics.add_metric(name="answers", unit=MetricUnit.Count, value=1)
     metrics.add_metadata(key="bundle_version", value=version)
     return Response(
@@ -78,52 +95,30 @@ def ask_for_countries() -> Response[str]:
     )
 
 
-@app.get("/artist_index/<version>/<file>")
-def read_artist_file(version: str, file: str) -> Response[str]:
-    """Give a file of the index in which the page searches a bundle's artists."""
-    place = f"{version}/{file}"
-    if not ARTIST_FILE.fullmatch(place):
-        raise NotFoundError(f"an artist index has no file {place}")
-    key = f"reports/{version}/artist_index/{file}"
-    try:
-        content = _s3().get_object(Bucket=os.environ["MODELS_BUCKET"], Key=key)["Body"].read()
-    except ClientError as error:
-        # Without the right to list, S3 answers AccessDenied for what does not exist.
-        if error.response["Error"]["Code"] not in {"NoSuchKey", "AccessDenied"}:
-            raise
-        raise NotFoundError(f"bundle {version} has no artist index") from error
-    return Response(
-        status_code=HTTPStatus.OK,
-        content_type=content_types.APPLICATION_JSON,
-        body=content.decode(),
-        headers={"Cache-Control": "private, max-age=86400, immutable"},
-    )
-
-
 def _read_body() -> str:
-    """Return the request's body.
+    """Return the request's body; what it says is the endpoint's to judge.
 
     Raises
     ------
     BadRequestError
-        It is not JSON of the form that the endpoint takes; says what is wrong.
+        It is not a JSON object, or too large.
     """
     body = app.current_event.decoded_body or ""
-    if len(body) > MAX_BODY:
-        raise BadRequestError(f"the body must be at most {MAX_BODY} bytes, got {len(body)}")
+    if len(body) > MAX_API_BODY:
+        raise BadRequestError(f"the body must be at most {MAX_API_BODY} bytes, got {len(body)}")
     try:
-        validate(event=json.loads(body), schema=REQUEST)
+        document = json.loads(body)
     except json.JSONDecodeError as error:
         metrics.add_metric(name="input_errors", unit=MetricUnit.Count, value=1)
         raise BadRequestError(f"the body is not JSON: {error}") from error
-    except SchemaValidationError as error:
+    if not isinstance(document, dict):
         metrics.add_metric(name="input_errors", unit=MetricUnit.Count, value=1)
-        raise BadRequestError(f"the body is not a question: {error.validation_message}") from error
+        raise BadRequestError("the body is not a question: it must be a JSON object")
     return body
 
 
 @tracer.capture_method(capture_response=False)
-def _ask(body: str, version: str) -> str:
+def _ask(body: str, target: str) -> str:
     """Send the body to the champion.
 
     Raises
@@ -133,8 +128,8 @@ def _ask(body: str, version: str) -> str:
     """
     try:
         answer = _runtime().invoke_endpoint(
-            EndpointName=os.environ["ENDPOINT"],
-            TargetModel=f"{version}/hierarchy.tar.gz",
+            EndpointName=_environment().endpoint,
+            TargetModel=target,
             ContentType="application/json",
             Accept="application/json",
             Body=body.encode(),
@@ -162,18 +157,29 @@ def _reason(message: str) -> str:
         return message
 
 
-def _champion() -> str:
-    return str(_parameters().get(os.environ["CHAMPION_PARAMETER"], max_age=CHAMPION_SECONDS))
+def _champion(system: str) -> str:
+    """Return the champion of a system.
+
+    Raises
+    ------
+    NotFoundError
+        The environment has no such system.
+    """
+    environment = _environment()
+    if system not in environment.systems:
+        raise NotFoundError(f"no system '{system}'; there is {', '.join(environment.systems)}")
+    name = f"{environment.champion_parameters}{system}/champion"
+    return str(_parameters().get(name, max_age=CHAMPION_SECONDS))
+
+
+@cache
+def _environment() -> Environment:
+    return Environment.read()
 
 
 @cache
 def _parameters() -> SSMProvider:
     return SSMProvider()
-
-
-@cache
-def _s3() -> Any:
-    return boto3.client("s3")
 
 
 @cache

@@ -11,54 +11,80 @@ import os
 import tarfile
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
+
+from listening.resources import EVALUATION, EVALUATIONS, MANIFEST, NAMESPACE, REPORTS, TRAINING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CONTENT_TYPES = {".html": "text/html; charset=utf-8", ".json": "application/json"}
 MAX_DESCRIPTION = 1024
 """Characters of a model package's approval description."""
-NAMESPACE = "Listening"
 
 
 class EvaluationError(Exception):
     """A training job's output lacks what the gate needs."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What the function is told by its environment."""
+
+    system: str
+    environment: str
+    data_bucket: str
+    models_bucket: str
+    features_prefix: str
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str] = os.environ) -> Environment:
+        """Read the variables; one that is missing is a KeyError at the first call."""
+        return cls(
+            system=variables["SYSTEM"],
+            environment=variables["ENVIRONMENT"],
+            data_bucket=variables["DATA_BUCKET"],
+            models_bucket=variables["MODELS_BUCKET"],
+            features_prefix=variables["FEATURES_PREFIX"],
+        )
+
+
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer ``{"run", "job", "features_run"}`` with what the gate decided of its bundle."""
-    s3 = boto3.client("s3")
-    evaluation = publish(
-        run=event["run"], job=event["job"], bucket=os.environ["MODELS_BUCKET"], s3=s3
-    )
-    rows = read_rows(features_run=event["features_run"], bucket=os.environ["DATA_BUCKET"], s3=s3)
-    print(embedded_metrics(evaluation["metrics"] | rows, environment=os.environ["ENVIRONMENT"]))
+    s3, environment = boto3.client("s3"), Environment.read()
+    evaluation = publish(environment, run=event["run"], job=event["job"], s3=s3)
+    rows = read_rows(environment, features_run=event["features_run"], s3=s3)
+    print(embedded_metrics(environment, evaluation["metrics"] | rows))
     return evaluation
 
 
-def publish(*, run: str, job: str, bucket: str, s3: Any) -> dict[str, Any]:
-    """Unpack a job's output under ``reports/<version>/`` and return the gate's decision.
+def publish(environment: Environment, *, run: str, job: str, s3: Any) -> dict[str, Any]:
+    """Unpack a job's output under the version's report and return the gate's decision.
 
     Raises
     ------
     EvaluationError
         The output has no ``evaluation.json``, or one without a version or a decision.
     """
-    source = f"training/{run}/{job}/output/output.tar.gz"
+    system, bucket = environment.system, environment.models_bucket
+    source = f"{TRAINING}{system}/{run}/{job}/output/output.tar.gz"
     files = _read_files(s3, bucket, source)
     try:
-        evaluation = json.loads(files["evaluation.json"])
+        evaluation = json.loads(files[EVALUATION])
         version, gate = str(evaluation["bundle_version"]), evaluation["gate"]
         decision, reasons = str(gate["decision"]), [str(reason) for reason in gate["reasons"]]
         metrics = {name: float(value) for name, value in evaluation["metrics"].items()}
         synthetic = bool(evaluation["synthetic"])
     except (KeyError, TypeError, ValueError) as error:
         raise EvaluationError(
-            f"s3://{bucket}/{source}: evaluation.json is missing or incomplete ({error})"
+            f"s3://{bucket}/{source}: {EVALUATION} is missing or incomplete ({error})"
         ) from error
     for name, content in sorted(files.items()):
-        _put(s3, bucket, f"reports/{version}/{name}", content)
+        _put(s3, bucket, f"{REPORTS}{system}/{version}/{name}", content)
     record = {
         "bundle_version": version,
         "run": run,
@@ -67,7 +93,7 @@ def publish(*, run: str, job: str, bucket: str, s3: Any) -> dict[str, Any]:
         "synthetic": synthetic,
         "metrics": metrics,
     }
-    _put(s3, bucket, f"evaluations/{version}.json", json.dumps(record).encode())
+    _put(s3, bucket, f"{EVALUATIONS}{system}/{version}.json", json.dumps(record).encode())
     return {
         "version": version,
         "decision": decision,
@@ -80,15 +106,14 @@ def publish(*, run: str, job: str, bucket: str, s3: Any) -> dict[str, Any]:
     }
 
 
-def read_rows(*, features_run: str, bucket: str, s3: Any) -> dict[str, float]:
-    """Return how many rows of plays cleaning kept and dropped on the way to a features run."""
-    manifest = _read_json(s3, bucket, f"features/{features_run}/manifest.json")
-    quality = _read_json(s3, bucket, f"embeddings/{manifest['embeddings_run']}/quality.json")
-    rows_in, rows_out = quality["plays"]["rows_in"], quality["plays"]["rows_out"]
-    return {"rows_kept": float(rows_out), "rows_dropped": float(rows_in - rows_out)}
+def read_rows(environment: Environment, *, features_run: str, s3: Any) -> dict[str, float]:
+    """Return how many rows of the log were kept and dropped on the way to a features run."""
+    key = f"{environment.features_prefix}{features_run}/{MANIFEST}"
+    rows = _read_json(s3, environment.data_bucket, key)["rows"]
+    return {"rows_kept": float(rows["out"]), "rows_dropped": float(rows["in"] - rows["out"])}
 
 
-def embedded_metrics(metrics: dict[str, float], *, environment: str) -> str:
+def embedded_metrics(environment: Environment, metrics: dict[str, float]) -> str:
     """Return a log line of which CloudWatch makes metrics.
 
     Its form is the Embedded Metric Format of CloudWatch's documentation.
@@ -100,12 +125,13 @@ def embedded_metrics(metrics: dict[str, float], *, environment: str) -> str:
                 "CloudWatchMetrics": [
                     {
                         "Namespace": NAMESPACE,
-                        "Dimensions": [["environment"]],
+                        "Dimensions": [["environment", "system"]],
                         "Metrics": [{"Name": name} for name in sorted(metrics)],
                     }
                 ],
             },
-            "environment": environment,
+            "environment": environment.environment,
+            "system": environment.system,
             **metrics,
         }
     )

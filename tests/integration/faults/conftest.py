@@ -33,9 +33,8 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
 from local_aws import glue, training
 from local_aws.runtime import ACCOUNT, CREDENTIALS, REGION, Settings
 from local_aws.server import LocalServer
-from ops import runs, store
+from ops import registry, runs, store
 from ops.cdk import project_root
-from ops.country.client import CountryClient
 from ops.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -51,23 +50,23 @@ words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 data = pathlib.Path("s3") / words["--data_uri"].split("/")[2]
 run, workflow = words["--JOB_RUN_ID"], words["--WORKFLOW_RUN_ID"]
 ready = sorted(data.glob("raw/*/_READY"), key=lambda path: path.stat().st_mtime)
-embeddings = data / "embeddings" / workflow
+embeddings = data / "country/embeddings" / workflow
+features = data / "country/features"
 if words["--JOB_NAME"].endswith("embeddings"):
     embeddings.mkdir(parents=True)
     (embeddings / "part-0.parquet").write_text("half of the table")
     while pathlib.Path({hold!r}).exists():
         time.sleep(0.05)
-    quality = {{"plays": {{"rows_in": 3, "rows_out": 2}}}}
-    (embeddings / "quality.json").write_text(json.dumps(quality))
     (embeddings / "manifest.json").write_text(json.dumps({{"batch": ready[-1].parent.name}}))
 else:
     batch = json.loads((embeddings / "manifest.json").read_text())["batch"]
-    shutil.copytree(data / "features/jr_template", data / "features" / run)
-    manifest = json.loads((data / "features/jr_template/manifest.json").read_text())
-    manifest |= {{"run": run, "batch": batch, "embeddings_run": workflow}}
-    (data / "features" / run / "manifest.json").write_text(json.dumps(manifest))
+    shutil.copytree(features / "jr_template", features / run)
+    manifest = json.loads((features / "jr_template/manifest.json").read_text())
+    manifest |= {{"run": run, "batch": batch}}
+    (features / run / "manifest.json").write_text(json.dumps(manifest))
 """
 """Stands for both feature jobs: the tables of a run first, its manifest last."""
+SYSTEM = "country"
 SECONDS = 120
 Found = TypeVar("Found")
 FEW = ("nordics", "dach", "south-europe")
@@ -136,7 +135,7 @@ class PlannedTraining(training.TrainingProcess):
             if self.stop_requested.is_set():
                 return 1
         (self._base / "model/model.txt").write_text(self._job.hyper_parameters["task"])
-        if self._job.hyper_parameters["task"] == "assemble":
+        if self._job.hyper_parameters["task"] == f"{SYSTEM}.assemble":
             evaluation = {
                 "bundle_version": hashlib.sha256(manifest).hexdigest()[:12],
                 "gate": {"decision": self.plan.decision, "reasons": ["as planned"]},
@@ -170,32 +169,31 @@ class Deployment:
         names, s3 = self.connection.names, self.connection.s3
         manifest = {
             "run": run,
-            "embeddings_run": "wr_1",
             "regions": [{"slug": slug} for slug in regions],
+            "rows": {"in": 3, "out": 2},
         }
         tables = [f"listeners/split={split}/region={slug}/part-0.parquet"
                   for split in ("train", "validation", "test") for slug in regions]  # fmt: skip
         objects = dict.fromkeys([*tables, "artists/part-0", "plays/split=test/part-0"], b"rows")
         objects["manifest.json"] = json.dumps(manifest).encode()
+        prefix = f"{store.features_prefix(SYSTEM)}{run}/"
         for key, body in objects.items():
-            s3.put_object(Bucket=names.data_bucket, Key=f"features/{run}/{key}", Body=body)
-        quality = json.dumps({"plays": {"rows_in": 3, "rows_out": 2}}).encode()
-        s3.put_object(Bucket=names.data_bucket, Key="embeddings/wr_1/quality.json", Body=quality)
+            s3.put_object(Bucket=names.data_bucket, Key=f"{prefix}{key}", Body=body)
         return run
 
     def version(self, run: str) -> str:
         """Return the bundle version that a features run leads to."""
-        key = f"features/{run}/manifest.json"
+        key = f"{store.features_prefix(SYSTEM)}{run}/manifest.json"
         found = self.connection.s3.get_object(Bucket=self.connection.names.data_bucket, Key=key)
         return hashlib.sha256(found["Body"].read()).hexdigest()[:12]
 
     def start(self, run: str) -> str:
-        return runs.start_training(self.connection, run)
+        return runs.start_training(self.connection, run, system=SYSTEM)
 
     def ended(self, execution: str) -> runs.Run:
         """Wait for the end of an execution."""
         following = runs.follow(
-            lambda: runs.training_run(self.connection, execution),
+            lambda: runs.training_run(self.connection, execution, system=SYSTEM),
             seconds=SECONDS,
             poll_seconds=0.1,
         )
@@ -210,11 +208,11 @@ class Deployment:
         return str(client.describe_execution(executionArn=execution)["cause"])
 
     def champion(self) -> str:
-        return CountryClient(self.connection).champion()
+        return registry.champion(self.connection, SYSTEM)
 
     def champions(self) -> list[str]:
         """Return all that were ever named as the champion, the first one first."""
-        name = self.connection.names.champion_parameter
+        name = self.connection.names.of(SYSTEM).champion_parameter
         history = self.connection.ssm.get_parameter_history(Name=name)["Parameters"]
         return [entry["Value"] for entry in sorted(history, key=lambda one: one["Version"])]
 
@@ -227,9 +225,10 @@ class Deployment:
 
     def archives(self, features_run: str) -> set[str]:
         """Return the keys that publishing the bundle of a features run makes."""
-        regions = store.features_manifest(self.connection, features_run)["regions"]
-        models = ["hierarchy", "region", "flat", *(f"country-{r['slug']}" for r in regions)]
-        return {f"endpoint/{self.version(features_run)}/{model}.tar.gz" for model in models}
+        manifest = store.features_manifest(self.connection, features_run, system=SYSTEM)
+        countries = [f"country-{region['slug']}" for region in manifest["regions"]]
+        folder = f"endpoint/{SYSTEM}/{self.version(features_run)}"
+        return {f"{folder}/{model}.tar.gz" for model in ["bundle", "region", "flat", *countries]}
 
     def jobs(self, execution: str) -> list[dict[str, Any]]:
         """Return the training jobs of an execution."""
@@ -262,7 +261,7 @@ class Deployment:
         ]
 
     def name_champion(self, version: str) -> None:
-        name = self.connection.names.champion_parameter
+        name = self.connection.names.of(SYSTEM).champion_parameter
         self.connection.ssm.put_parameter(Name=name, Value=version, Type="String", Overwrite=True)
 
     def raw(self, batch: str) -> str:
@@ -280,12 +279,13 @@ class Deployment:
 
     def batch_of(self, features_run: str) -> str:
         """Return the batch that a features run is of."""
-        return str(store.features_manifest(self.connection, features_run)["batch"])
+        manifest = store.features_manifest(self.connection, features_run, system=SYSTEM)
+        return str(manifest["batch"])
 
     def feature_runs(self) -> list[runs.Run]:
         """Return the runs of the feature workflow, oldest first."""
-        ids = runs.feature_run_ids(self.connection)
-        found = [runs.feature_run(self.connection, run) for run in ids]
+        ids = runs.feature_run_ids(self.connection, SYSTEM)
+        found = [runs.feature_run(self.connection, run, system=SYSTEM) for run in ids]
         return sorted(found, key=lambda run: run.started)
 
     def ended_features(self, count: int) -> list[runs.Run]:
@@ -300,7 +300,9 @@ class Deployment:
     def training_of(self, features_run: str) -> runs.Run:
         """Wait for the end of the execution that a features run started."""
         return self.ended(
-            self.wait_for(lambda: runs.training_run_of(self.connection, features_run))
+            self.wait_for(
+                lambda: runs.training_run_of(self.connection, features_run, system=SYSTEM)
+            )
         )
 
     def executions(self, features_run: str) -> int:
@@ -308,14 +310,15 @@ class Deployment:
         describe = self.connection.stepfunctions.describe_execution
         inputs = [
             json.loads(describe(executionArn=arn)["input"])["features_run"]
-            for arn in runs.training_run_ids(self.connection)
+            for arn in runs.training_run_ids(self.connection, SYSTEM)
         ]
         return inputs.count(features_run)
 
     def waiting_starts(self) -> int:
         """Return how many executions wait to start the feature workflow."""
+        names = self.connection.names.of(SYSTEM)
         listed = self.connection.stepfunctions.list_executions(
-            stateMachineArn=self.connection.names.starter_arn, statusFilter="RUNNING"
+            stateMachineArn=names.state_machine_arn(names.starter), statusFilter="RUNNING"
         )
         return len(listed["executions"])
 
@@ -333,10 +336,11 @@ class Deployment:
         """Wait for the process of a run of `embeddings` that has written half of its table."""
 
         def find() -> Any:
-            job = glue_backends[ACCOUNT][REGION].jobs[self.connection.names.embeddings_job]
+            name = self.connection.names.of(SYSTEM).job("embeddings")
+            job = glue_backends[ACCOUNT][REGION].jobs[name]
             for run in job.job_runs:
                 if run.status == "RUNNING" and list(self.work.glob(
-                    f"glue/{run.job_run_id}/s3/*/embeddings/*/part-0.parquet"
+                    f"glue/{run.job_run_id}/s3/*/country/embeddings/*/part-0.parquet"
                 )):  # fmt: skip
                     return run.process
             return None
@@ -374,7 +378,7 @@ class Deployment:
         """Return the decisions on a version's registered packages."""
         sagemaker = self.connection.sagemaker
         found = sagemaker.list_model_packages(
-            ModelPackageGroupName=self.connection.names.model_package_group
+            ModelPackageGroupName=self.connection.names.of(SYSTEM).model_package_group
         )["ModelPackageSummaryList"]
         described = [
             sagemaker.describe_model_package(ModelPackageName=one["ModelPackageArn"])

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 
 def test_a_glue_job_killed_half_way_leaves_nothing_that_is_read(aws: Deployment) -> None:
     aws.features("jr_template")
-    before, features = len(aws.feature_runs()), aws.data("features/")
+    before, features = len(aws.feature_runs()), aws.data("country/features/")
     with aws.held_embeddings():
         batch = aws.raw("killed")
         os.killpg(aws.embeddings_process().pid, signal.SIGKILL)
@@ -26,20 +26,20 @@ def test_a_glue_job_killed_half_way_leaves_nothing_that_is_read(aws: Deployment)
 
     assert [step.state for step in killed.steps] == [runs.FAILED, runs.WAITING]
     assert killed.reason.startswith("embeddings: ")
-    job = aws.connection.names.embeddings_job
+    job = aws.connection.names.of("country").job("embeddings")
     aws.wait_for(lambda: [n for n in aws.notices() if job in n] or None)
-    left = aws.data(f"embeddings/{killed.id}/")
+    left = aws.data(f"country/embeddings/{killed.id}/")
     assert [key.rsplit("/", 1)[1] for key in left] == ["part-0.parquet"]
-    assert aws.data("features/") == features
+    assert aws.data("country/features/") == features
 
-    runs.start_features(aws.connection)
+    runs.start_features(aws.connection, "country")
     rerun = aws.ended_features(before + 2)[-1]
     assert rerun.state == runs.SUCCEEDED, rerun.reason
-    splits = rerun.step("splits").id
-    assert aws.batch_of(splits) == batch
-    assert aws.training_of(splits).output["published"] is True
-    assert aws.champions().count(aws.version(splits)) == 1
-    assert aws.executions(splits) == 1
+    made = rerun.step("features").id
+    assert aws.batch_of(made) == batch
+    assert aws.training_of(made).output["published"] is True
+    assert aws.champions().count(aws.version(made)) == 1
+    assert aws.executions(made) == 1
 
 
 def test_batches_that_arrive_during_a_run_lead_to_one_more_run_on_the_last_of_them(
@@ -57,11 +57,11 @@ def test_batches_that_arrive_during_a_run_lead_to_one_more_run_on_the_last_of_th
 
     first, second = aws.ended_features(before + 2)[before:]
     assert [first.state, second.state] == [runs.SUCCEEDED] * 2
-    assert aws.batch_of(first.step("splits").id) == "b-first"
-    assert aws.batch_of(second.step("splits").id) == "a-third"
+    assert aws.batch_of(first.step("features").id) == "b-first"
+    assert aws.batch_of(second.step("features").id) == "a-third"
     for run in (first, second):
-        trained = aws.training_of(run.step("splits").id)
+        trained = aws.training_of(run.step("features").id)
         assert trained.output["published"] is True
-        assert aws.executions(run.step("splits").id) == 1
-    assert aws.champion() == aws.version(second.step("splits").id)
+        assert aws.executions(run.step("features").id) == 1
+    assert aws.champion() == aws.version(second.step("features").id)
     assert aws.waiting_starts() == 0

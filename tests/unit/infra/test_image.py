@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.settings import Settings
-from listening.country.bundle import pack, unpack, write_prior
-from listening.country.regions import default_regions
+from listening.archive import pack, unpack, write_prior
 from local_aws.image import Image
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def test_train_runs_the_entry_point_and_keeps_its_sentence(image: Image) -> None
     )
     assert run.returncode != 0
     failure = (base / "output" / "failure").read_text()
-    assert failure.startswith("hyperparameter 'task' must be one of region, country, flat")
+    assert failure.startswith("hyperparameter 'task' must be one of country.region, ")
 
 
 @pytest.fixture(scope="module")
@@ -174,10 +173,9 @@ def post(url: str, document: Any) -> Any:
 
 @pytest.mark.process
 def test_serve_loads_the_prior_and_answers(server: str, tmp_path: Path) -> None:
-    regions = default_regions()
-    write_prior(tmp_path / "prior", regions=regions, countries={c: c for c in regions.region_of})
-    pack(tmp_path / "prior", tmp_path / "hierarchy.tar.gz")
-    unpack(tmp_path / "hierarchy.tar.gz", tmp_path / "models" / "model")
+    write_prior(tmp_path / "prior", system="country")
+    pack(tmp_path / "prior", tmp_path / "bundle.tar.gz")
+    unpack(tmp_path / "bundle.tar.gz", tmp_path / "models" / "model")
     post(f"{server}/models", {"model_name": "m", "url": str(tmp_path / "models" / "model")})
     answer = post(
         f"{server}/models/m/invoke", {"top_artists": [{"artist_name": "Björk", "playcount": 3}]}

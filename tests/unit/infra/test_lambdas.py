@@ -5,16 +5,20 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import sys
 import tarfile
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
+from botocore.stub import Stubber
 from moto import mock_aws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LAMBDAS = Path(__file__).parents[3] / "infra" / "lambdas"
 EVALUATION = {
@@ -32,6 +36,7 @@ def load(folder: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -47,7 +52,10 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Any:
         "MODELS_BUCKET": "models",
         "ENVIRONMENT": "local",
         "ENDPOINT": "endpoint",
-        "CHAMPION_PARAMETER": "/champion",
+        "SYSTEM": "country",
+        "SYSTEMS": "country,sessions",
+        "FEATURES_PREFIX": "country/features/",
+        "CHAMPION_PARAMETERS": "/listening/local/",
         "POWERTOOLS_TRACE_DISABLED": "1",
         "POWERTOOLS_METRICS_NAMESPACE": "Listening",
     }.items():
@@ -71,7 +79,7 @@ def archive(files: dict[str, bytes]) -> bytes:
 
 
 def put_output(s3: Any, files: dict[str, bytes]) -> None:
-    key = "training/run/assemble-1/output/output.tar.gz"
+    key = "training/country/run/assemble-1/output/output.tar.gz"
     s3.put_object(Bucket="models", Key=key, Body=archive(files))
 
 
@@ -88,12 +96,8 @@ def test_evaluation_publishes_the_report_and_tells_the_decision(
         "./artist_index/index.json": b'{"artists": []}',
         "notes.txt": b"left behind",
     })  # fmt: skip
-    manifest, quality = {"embeddings_run": "e"}, {"plays": {"rows_in": 10, "rows_out": 8}}
-    for key, document in (
-        ("features/f/manifest.json", manifest),
-        ("embeddings/e/quality.json", quality),
-    ):
-        aws.put_object(Bucket="data", Key=key, Body=json.dumps(document))
+    manifest = json.dumps({"rows": {"in": 10, "out": 8}})
+    aws.put_object(Bucket="data", Key="country/features/f/manifest.json", Body=manifest)
     answer = load("evaluation").handler(
         {"run": "run", "job": "assemble-1", "features_run": "f"}, None
     )
@@ -109,21 +113,21 @@ def test_evaluation_publishes_the_report_and_tells_the_decision(
     }
     keys = [o["Key"] for o in aws.list_objects_v2(Bucket="models")["Contents"]]
     assert keys == [
-        "evaluations/0123456789ab.json",
-        "reports/0123456789ab/artist_index/index.json",
-        "reports/0123456789ab/escape.json",
-        "reports/0123456789ab/evaluation.json",
-        "reports/0123456789ab/report.html",
-        "training/run/assemble-1/output/output.tar.gz",
+        "evaluations/country/0123456789ab.json",
+        "reports/country/0123456789ab/artist_index/index.json",
+        "reports/country/0123456789ab/escape.json",
+        "reports/country/0123456789ab/evaluation.json",
+        "reports/country/0123456789ab/report.html",
+        "training/country/run/assemble-1/output/output.tar.gz",
     ]
-    report = aws.head_object(Bucket="models", Key="reports/0123456789ab/report.html")
+    report = aws.head_object(Bucket="models", Key="reports/country/0123456789ab/report.html")
     assert report["ContentType"] == "text/html; charset=utf-8"
     logged = json.loads(capsys.readouterr().out)
     assert (logged["rows_kept"], logged["rows_dropped"], logged["accuracy"]) == (8.0, 2.0, 0.431)
     (metrics,) = logged["_aws"]["CloudWatchMetrics"]
     assert {metric["Name"] for metric in metrics["Metrics"]} <= set(logged)
-    assert metrics["Dimensions"] == [["environment"]]
-    assert logged["environment"] == "local"
+    assert metrics["Dimensions"] == [["environment", "system"]]
+    assert (logged["environment"], logged["system"]) == ("local", "country")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ def test_an_incomplete_evaluation_is_named(aws: Any, files: dict[str, bytes]) ->
     put_output(aws, files)
     evaluation = load("evaluation")
     with pytest.raises(evaluation.EvaluationError, match=r"assemble-1/output/output.tar.gz: eval"):
-        evaluation.publish(run="run", job="assemble-1", bucket="models", s3=aws)
+        evaluation.handler({"run": "run", "job": "assemble-1", "features_run": "f"}, None)
 
 
 # Placed objects
@@ -170,13 +174,13 @@ def cloudformation(monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
     return listener
 
 
-OBJECTS = {"endpoint/prior/hierarchy.tar.gz": {"Bucket": "data", "Key": "hash.gz"}}
+OBJECTS = {"endpoint/country/prior/bundle.tar.gz": {"Bucket": "data", "Key": "hash.gz"}}
 
 
 def test_objects_are_placed_under_their_names(aws: Any, cloudformation: CloudFormation) -> None:
     aws.put_object(Bucket="data", Key="hash.gz", Body=b"prior")
     load("place_objects").handler(ask("Create", Bucket="models", Objects=OBJECTS), None)
-    placed = aws.get_object(Bucket="models", Key="endpoint/prior/hierarchy.tar.gz")
+    placed = aws.get_object(Bucket="models", Key="endpoint/country/prior/bundle.tar.gz")
     assert placed["Body"].read() == b"prior"
     assert cloudformation.heard == {
         "Status": "SUCCESS",
@@ -202,35 +206,44 @@ def test_objects_outlive_the_stack(aws: Any, cloudformation: CloudFormation) -> 
 # API
 
 
-class Endpoint:
-    """A SageMaker runtime that answers or fails as it is told."""
-
-    def __init__(self, answer: Any) -> None:
-        self.answer = answer
-        self.asked: dict[str, Any] = {}
-
-    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
-        self.asked = request
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return {"Body": StreamingBody(io.BytesIO(self.answer), len(self.answer))}
+@pytest.fixture
+def endpoint(aws: Any) -> Iterator[Stubber]:
+    """Answer for the endpoint; botocore holds requests and answers against the service's model."""
+    with Stubber(boto3.client("sagemaker-runtime")) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
 
 
-def model_error(status: int, message: str) -> ClientError:
-    response: Any = {
-        "Error": {"Code": "ModelError", "Message": "…"},
-        "OriginalStatusCode": status,
-        "OriginalMessage": message,
-    }
-    return ClientError(response, "InvokeEndpoint")
+def answers(endpoint: Stubber, body: bytes) -> None:
+    """Expect the question of these tests, and answer it."""
+    endpoint.add_response(
+        "invoke_endpoint",
+        {"Body": StreamingBody(io.BytesIO(body), len(body))},
+        {
+            "EndpointName": "endpoint",
+            "TargetModel": "country/v1/bundle.tar.gz",
+            "ContentType": "application/json",
+            "Accept": "application/json",
+            "Body": QUESTION.encode(),
+        },
+    )
 
 
-def call(
-    endpoint: Endpoint, *, method: str = "POST", path: str = "/countries", body: str = ""
-) -> Any:
-    boto3.client("ssm").put_parameter(Name="/champion", Value="v1", Type="String", Overwrite=True)
+def fails(endpoint: Stubber, status: int, message: str) -> None:
+    """Have the endpoint answer as SageMaker does for a model that answered with this status."""
+    endpoint.add_client_error(
+        "invoke_endpoint",
+        "ModelError",
+        modeled_fields={"OriginalStatusCode": status, "OriginalMessage": message},
+    )
+
+
+def call(endpoint: Stubber, *, method: str = "POST", path: str = "/country", body: str = "") -> Any:
+    boto3.client("ssm").put_parameter(
+        Name="/listening/local/country/champion", Value="v1", Type="String", Overwrite=True
+    )
     api = load("api")
-    api._runtime = lambda: endpoint
+    api._runtime = lambda: endpoint.client
     event = {
         "version": "2.0",
         "routeKey": f"{method} {path}",
@@ -257,16 +270,13 @@ def call(
 QUESTION = json.dumps({"top_artists": [{"artist_name": "Sigur Rós", "playcount": 9}]})
 
 
-def test_the_api_asks_the_champion(aws: Any) -> None:
-    endpoint = Endpoint(b'{"countries": [{"code": "IS"}]}')
+def test_the_api_asks_the_champion(endpoint: Stubber) -> None:
+    answers(endpoint, b'{"countries": [{"code": "IS"}]}')
     assert call(endpoint, body=QUESTION) == (200, {"countries": [{"code": "IS"}]})
-    assert endpoint.asked["TargetModel"] == "v1/hierarchy.tar.gz"
-    assert endpoint.asked["EndpointName"] == "endpoint"
-    assert endpoint.asked["Body"] == QUESTION.encode()
 
 
-def test_the_api_names_the_champion(aws: Any) -> None:
-    answer = call(Endpoint(b""), method="GET", path="/champion")
+def test_the_api_names_the_champion(endpoint: Stubber) -> None:
+    answer = call(endpoint, method="GET", path="/country/champion")
     assert answer == (200, {"bundle_version": "v1"})
 
 
@@ -275,40 +285,34 @@ def test_the_api_names_the_champion(aws: Any) -> None:
     [
         ("", "the body is not JSON"),
         ("{", "the body is not JSON"),
-        ("[]", "the body is not a question: data must be object"),
-        ("{}", "the body is not a question: data must be valid exactly by one"),
-        ('{"top_artists": 3}', "the body is not a question: data.top_artists must be array"),
+        ("[]", "the body is not a question: it must be a JSON object"),
+        ("x" * (6 * 1024**2 + 1), "the body must be at most 6291456 bytes, got 6291457"),
     ],
 )
 def test_what_is_not_a_question_is_refused_with_the_reason(
-    aws: Any, body: str, reason: str
+    endpoint: Stubber, body: str, reason: str
 ) -> None:
-    endpoint = Endpoint(b"{}")
     status, answer = call(endpoint, body=body)
     assert status == 400
     assert answer["message"].startswith(reason)
-    assert not endpoint.asked
 
 
-def test_what_the_model_refuses_keeps_status_and_reason(aws: Any) -> None:
-    refused = model_error(400, json.dumps({"message": "top_artists[0].playcount is negative"}))
-    status, answer = call(Endpoint(refused), body=QUESTION)
+def test_what_the_model_refuses_keeps_status_and_reason(endpoint: Stubber) -> None:
+    fails(endpoint, 400, json.dumps({"message": "top_artists[0].playcount is negative"}))
+    status, answer = call(endpoint, body=QUESTION)
     assert (status, answer["message"]) == (400, "top_artists[0].playcount is negative")
 
 
-@pytest.mark.parametrize(
-    "failure",
-    [
-        model_error(500, "worker died"),
-        ClientError(
-            {"Error": {"Code": "ValidationError", "Message": "no endpoint"}}, "InvokeEndpoint"
-        ),
-    ],
-)
-def test_a_model_that_fails_is_502_with_a_request_id(aws: Any, failure: ClientError) -> None:
-    status, answer = call(Endpoint(failure), body=QUESTION)
+def test_a_model_that_fails_is_502_with_a_request_id(endpoint: Stubber) -> None:
+    fails(endpoint, 500, "worker died")
+    status, answer = call(endpoint, body=QUESTION)
+    assert (status, answer["message"]) == (502, "the model did not answer; request id request-1")
+
+
+def test_an_endpoint_that_is_not_there_is_502(endpoint: Stubber) -> None:
+    endpoint.add_client_error("invoke_endpoint", "ValidationError", "no endpoint")
+    status, _ = call(endpoint, body=QUESTION)
     assert status == 502
-    assert answer["message"] == "the model did not answer; request id request-1"
 
 
 def test_a_silent_endpoint_is_given_up_before_the_function_is(aws: Any, dev: Any) -> None:
@@ -322,25 +326,11 @@ def test_a_silent_endpoint_is_given_up_before_the_function_is(aws: Any, dev: Any
     assert waits < function["Timeout"] < 30  # seconds that an HTTP API waits for its function
 
 
-def test_the_api_gives_a_bundles_artists(aws: Any) -> None:
-    aws.put_object(Bucket="models", Key="reports/v1/artist_index/3.json", Body=b'{"artists": []}')
-    answer = call(Endpoint(b""), method="GET", path="/artist_index/v1/3.json")
-    assert answer == (200, {"artists": []})
-
-
-@pytest.mark.parametrize(
-    "place",
-    ["v2/index.json", "v1/evaluation.json", "..%2Fv1/index.json", "v1/..%2Fevaluation.json"],
-)
-def test_the_api_gives_nothing_else_of_a_bundle(aws: Any, place: str) -> None:
-    aws.put_object(Bucket="models", Key="reports/v1/evaluation.json", Body=b"{}")
-    status, _ = call(Endpoint(b""), method="GET", path=f"/artist_index/{place}")
-    assert status == 404
-
-
-def test_an_unknown_path_is_404(aws: Any) -> None:
-    status, _ = call(Endpoint(b""), method="GET", path="/nowhere")
-    assert status == 404
+@pytest.mark.parametrize("path", ["/nowhere", "/nowhere/champion", "/country/x/champion", "/"])
+def test_an_unknown_path_or_system_is_404(endpoint: Stubber, path: str) -> None:
+    for method in ("GET", "POST"):
+        status, _ = call(endpoint, method=method, path=path, body="{}")
+        assert status == 404
 
 
 def test_the_lambdas_ship_their_handler_only() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from infra.settings import Settings
+from listening.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,16 +27,26 @@ def custom(synthesise: Callable[..., Any]) -> Any:
                 "region": "eu-west-1",
                 "image_uri": IMAGE,
                 "alarm_email": "someone@example.org",
-                "features": {
-                    "schedule": "rate(7 days)",
-                    "max_retries": 1,
-                    "timeout_minutes": 30,
-                    "quality": {"max_dropped_share": 0.3, "max_label_shift": 0.1},
-                },
-                "training": {"instance_count": 3, "spot": True, "spot_wait_minutes": 10},
                 "serving": {"capture_percent": 25, "invocations_per_instance": 1000},
                 "api": {"jwt": {"issuer": "https://issuer.example", "audience": ["app"]}},
-                "drift": {"retrain": True, "days": 3, "max_country": 0.3},
+                "systems": {
+                    "country": {
+                        "schedule": "rate(7 days)",
+                        "glue": {"max_retries": 1, "timeout_minutes": 30},
+                        "arguments": {
+                            "embeddings": {"method": "word2vec", "max_dropped_share": 0.3},
+                            "features": {"max_label_shift": 0.1},
+                            "drift": {"days": 3, "max_country": 0.3},
+                        },
+                        "training": {"instance_count": 3},
+                        "hyperparameters": {
+                            "region": {"learning_rate": 0.05},
+                            "country": {"max_rounds": 30},
+                            "assemble": {"gate_metrics": "log_loss", "gate_min_listeners": 5},
+                        },
+                        "drift": {"retrain": True},
+                    }
+                },
             }
         )
     )
@@ -48,19 +60,21 @@ def test_an_existing_image_is_used_and_pulled(custom: Any) -> None:
                    for f in custom.folder.glob("*.assets.json"))  # fmt: skip
 
 
-def test_limits_of_quality_reach_both_feature_jobs(custom: Any) -> None:
-    chosen = {"--max_dropped_share": "0.3", "--max_label_shift": "0.1"}
-    jobs = custom.resources("AWS::Glue::Job").values()
-    limits = {
+def test_arguments_reach_their_jobs(custom: Any) -> None:
+    given = {
         job["Name"].rpartition("-")[2]: {
-            name: limit
-            for name, limit in job["DefaultArguments"].items()
-            if name.startswith("--max_")
+            name: value
+            for name, value in job["DefaultArguments"].items()
+            if name.startswith("--max_") or name in ("--method", "--days")
         }
-        for job in jobs
-        if not job["Name"].endswith("-drift")  # whose limits are its own
+        for job in custom.resources("AWS::Glue::Job").values()
     }
-    assert limits == {"embeddings": chosen, "splits": chosen, "scoring": {}}
+    assert given == {
+        "embeddings": {"--method": "word2vec", "--max_dropped_share": "0.3"},
+        "features": {"--max_label_shift": "0.1"},
+        "scoring": {},
+        "drift": {"--days": "3", "--max_country": "0.3"},
+    }
 
 
 def test_otherwise_the_dockerfile_is_built_from_the_base_of_the_settings(dev: Any) -> None:
@@ -85,16 +99,22 @@ def test_mail_schedule_and_glue(custom: Any) -> None:
     subscription = custom.one("AWS::SNS::Subscription")
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "someone@example.org")
     rules = {r["Name"]: r for r in custom.resources("AWS::Events::Rule").values()}
-    assert rules["listening-custom-schedule"]["ScheduleExpression"] == "rate(7 days)"
+    assert rules["listening-custom-country-schedule"]["ScheduleExpression"] == "rate(7 days)"
     for job in custom.resources("AWS::Glue::Job").values():
         assert (job["Timeout"], job["MaxRetries"]) == (30, 1)
 
 
-def test_hosts_share_the_listeners_and_spot_keeps_checkpoints(custom: Any) -> None:
-    machine = custom.one("AWS::StepFunctions::StateMachine", "training")["DefinitionString"]
-    states = json.loads(custom.text(machine, "training"))["States"]["TrainModels"]["Branches"]
-    region, countries, flat = (branch["States"] for branch in states)
-    country = countries["Countries"]["ItemProcessor"]["States"]["CountryTrain"]["Parameters"]
+@pytest.fixture(scope="module")
+def branches(custom: Any) -> list[dict[str, Any]]:
+    """Return what is trained side by side: region, countries, flat."""
+    machine = custom.one("AWS::StepFunctions::StateMachine", "country-training")
+    definition = json.loads(custom.text(machine["DefinitionString"], "country-training"))
+    return [branch["States"] for branch in definition["States"]["TrainModels"]["Branches"]]
+
+
+def test_hosts_share_the_listeners(branches: list[dict[str, Any]]) -> None:
+    region, countries, flat = branches
+    country = countries["CountryMap"]["ItemProcessor"]["States"]["CountryTrain"]["Parameters"]
     for request, hosts, spread in (
         (region["RegionTrain"]["Parameters"], 3, "ShardedByS3Key"),
         (flat["FlatTrain"]["Parameters"], 3, "ShardedByS3Key"),
@@ -107,10 +127,39 @@ def test_hosts_share_the_listeners_and_spot_keeps_checkpoints(custom: Any) -> No
             "FullyReplicated",
             "FullyReplicated",
         ]
-        assert request["EnableManagedSpotTraining"] is True
-        stop = request["StoppingCondition"]
-        assert stop["MaxWaitTimeInSeconds"] == stop["MaxRuntimeInSeconds"] + 600
-        assert "checkpoints/{}/{}/" in request["CheckpointConfig"]["S3Uri.$"]
+
+
+def test_hyperparameters_reach_their_tasks(custom: Any, branches: list[dict[str, Any]]) -> None:
+    region, countries, flat = branches
+    country = countries["CountryMap"]["ItemProcessor"]["States"]["CountryTrain"]["Parameters"]
+    assert region["RegionTrain"]["Parameters"]["HyperParameters"] == {
+        "task": "country.region",
+        "learning_rate": "0.05",
+    }
+    assert country["HyperParameters"] == {
+        "task": "country.country",
+        "max_rounds": "30",
+        "item.$": "$.slug",
+    }
+    assert flat["FlatTrain"]["Parameters"]["HyperParameters"] == {"task": "country.flat"}
+    machine = custom.one("AWS::StepFunctions::StateMachine", "country-training")
+    definition = custom.text(machine["DefinitionString"], "country-training")
+    (assemble,) = json.loads(definition)["States"]["Assemble"]["Branches"]
+    assert assemble["States"]["AssembleTrain"]["Parameters"]["HyperParameters"] == {
+        "task": "country.assemble",
+        "gate_metrics": "log_loss",
+        "gate_min_listeners": "5",
+    }
+
+
+def test_a_system_left_out_leaves_nothing(
+    synthesise: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SYSTEMS, "further", replace(SYSTEMS["country"], name="further"))
+    settings = {"environment": "none", "region": "eu-west-1", "image_uri": IMAGE}
+    without = settings | {"systems": {"further": {"deploy": False}}}
+    assert "further" in Settings.model_validate(settings).deployed
+    assert "further" not in json.dumps(synthesise(Settings.model_validate(without)).templates)
 
 
 def test_captures(custom: Any, dev: Any) -> None:
@@ -148,35 +197,46 @@ def test_the_jobs_get_the_packages_and_no_command_line(local: Any) -> None:
     assert {path.name for path in packages.iterdir()} == {"listening", "glue_jobs"}
     names = {path.name for path in packages.rglob("*")}
     assert {"resources.py", "regions.json", "splits.py"} <= names
-    assert not {"cli", "__pycache__"} & names
+    assert not {"ops", "cli", "__pycache__"} & names
+
+
+def test_no_asset_holds_an_operators_tool(prod: Any) -> None:
+    folders = [path for path in prod.folder.iterdir() if path.is_dir()]
+    held = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
+    assert {"listening", "glue_jobs"} <= held
+    assert "ops" not in held
 
 
 def test_drift_is_looked_for_alarms_and_retrains(custom: Any, dev: Any) -> None:
     (drift,) = [
         job
         for job in custom.resources("AWS::Glue::Job").values()
-        if job["Name"] == "listening-custom-drift"
+        if job["Name"] == "listening-custom-country-drift"
     ]
     arguments = drift["DefaultArguments"]
     assert arguments["--days"] == "3"
     assert arguments["--max_country"] == "0.3"
-    assert arguments["--max_confidence"] == "0.2"
     (alarm,) = [
         alarm
         for alarm in custom.resources("AWS::CloudWatch::Alarm").values()
-        if alarm["AlarmName"] == "listening-custom-drift-breach"
+        if alarm["AlarmName"] == "listening-custom-country-drift-breach"
     ]
     assert (alarm["Namespace"], alarm["MetricName"]) == ("Listening", "drift_breaches")
-    assert alarm["Dimensions"] == [{"Name": "environment", "Value": "custom"}]
+    assert alarm["Dimensions"] == [
+        {"Name": "environment", "Value": "custom"},
+        {"Name": "system", "Value": "country"},
+    ]
     (rule,) = [
         rule
         for rule in custom.resources("AWS::Events::Rule").values()
-        if rule["Name"] == "listening-custom-drifted"
+        if rule["Name"] == "listening-custom-country-drifted"
     ]
     assert rule["EventPattern"]["detail"] == {
         "alarmName": [alarm["AlarmName"]],
         "state": {"value": ["ALARM"]},
     }
     (target,) = rule["Targets"]
-    assert custom.text(target["Arn"], "features").startswith("<features.WorkflowStartStateMachine")
+    assert custom.text(target["Arn"], "country-features").startswith(
+        "<country-features.WorkflowStartStateMachine"
+    )
     assert not any("drift" in job["Name"] for job in dev.resources("AWS::Glue::Job").values())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
 
-from glue_jobs.quality import Limits
-from infra.settings import QualityLimits, SettingsError, load_settings
+from infra.settings import SettingsError, load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +36,8 @@ def test_production_is_in_a_vpc_protected_and_has_two_instances() -> None:
             "[dev] serving: max_instances (2) is below min_instances (3)",
         ),
         (
-            'region = "eu-central-1"\ntraining = { instance_type = "big" }',
-            "[dev] training.instance_type: String should match pattern "
+            'region = "eu-central-1"\nsystems.country.training = { instance_type = "big" }',
+            "[dev] systems.country.training.instance_type: String should match pattern "
             "'^ml\\.[cmrt]\\d(a|i|n|in)?\\.[a-z0-9]+$', got 'big'",
         ),
         (
@@ -54,17 +52,33 @@ def test_production_is_in_a_vpc_protected_and_has_two_instances() -> None:
         ('region = "eu-central-1"\nbuget_usd = 5', "[dev] buget_usd: Extra inputs are not"),
         ("vpc = true", "[dev] region: Field required"),
         (
-            'region = "eu-central-1"\nfeatures = { schedule = "sundays" }',
-            "[dev] features.schedule: String should match pattern",
+            'region = "eu-central-1"\nsystems.country = { schedule = "sundays" }',
+            "[dev] systems.country.schedule: String should match pattern",
         ),
         (
-            'region = "eu-central-1"\ndrift = {}',
-            "[dev] the environment: drift needs captured answers: set serving.capture_percent",
+            'region = "eu-central-1"\nsystems.country.drift = {}',
+            "[dev] the environment: systems.country.drift needs captured answers: set "
+            "serving.capture_percent",
         ),
         (
-            'region = "eu-central-1"\nserving = { capture_percent = 1 }\n'
-            "drift = { max_country = 2 }",
-            "[dev] drift.max_country: Input should be less than or equal to 1, got 2",
+            'region = "eu-central-1"\nsystems.weather = {}',
+            "[dev] the environment: systems: no weather; there is country",
+        ),
+        (
+            'region = "eu-central-1"\nsystems.country.deploy = false',
+            "[dev] the environment: systems: deploy at least one of country",
+        ),
+        (
+            'region = "eu-central-1"\nsystems.country.arguments.embedings.seed = 2',
+            "systems.country.arguments: no embedings; there is embeddings, features, ",
+        ),
+        (
+            'region = "eu-central-1"\nsystems.country.arguments.embeddings.methd = "svd"',
+            "systems.country.arguments.embeddings: no methd; there is method, dimensions",
+        ),
+        (
+            'region = "eu-central-1"\nsystems.country.hyperparameters.assemble.gate = 1',
+            "systems.country.hyperparameters.assemble: no gate; there is gate_metrics",
         ),
     ],
 )
@@ -112,7 +126,3 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     file.write_text("[dev")
     with pytest.raises(SettingsError, match=r"environments.toml cannot be read"):
         load_settings("dev", file=file)
-
-
-def test_the_limits_of_quality_are_those_of_the_jobs() -> None:
-    assert set(QualityLimits.model_fields) == {field.name for field in fields(Limits)}

@@ -39,7 +39,16 @@ def masked(resources: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "concern", ["api", "data", "features", "monitoring", "network", "serving", "training"]
+    "concern",
+    [
+        "api",
+        "country-features",
+        "country-training",
+        "data",
+        "monitoring",
+        "network",
+        "serving",
+    ],
 )
 def test_the_templates_are_those_of_the_snapshot(prod: Any, concern: str) -> None:
     resources = masked(prod.templates[concern]["Resources"])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[3]
-CONCERNS = ["api", "data", "features", "monitoring", "serving", "training"]
+CONCERNS = ["api", "country-features", "country-training", "data", "monitoring", "serving"]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_the_app_says_which_environments_there_are(monkeypatch: pytest.MonkeyPat
     with pytest.raises(SystemExit, match="name the environment: -c env=local, dev"):
         application.main()
     app = cdk.App(context={"env": "qa"})
-    monkeypatch.setattr(application.cdk, "App", lambda: app)
+    monkeypatch.setattr(application.cdk, "App", lambda **_: app)
     with pytest.raises(SystemExit, match="no environment 'qa'"):
         application.main()
 

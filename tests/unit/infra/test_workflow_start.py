@@ -5,31 +5,31 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from infra.settings import FeaturesSettings, Settings
+from infra.settings import GlueSettings, Settings, SystemSettings
 
 
 def definition(environment: Any) -> dict[str, Any]:
-    machine = environment.one("AWS::StepFunctions::StateMachine", "features")
-    return dict(json.loads(environment.text(machine["DefinitionString"], "features")))
+    machine = environment.one("AWS::StepFunctions::StateMachine", "country-features")
+    return dict(json.loads(environment.text(machine["DefinitionString"], "country-features")))
 
 
 def test_every_rule_starts_the_workflow_by_the_machine_that_waits(prod: Any) -> None:
     targets = {
-        rule["Name"].removeprefix("listening-prod-"): prod.text(
-            rule["Targets"][0]["Arn"], "features"
+        rule["Name"].removeprefix("listening-prod-country-"): prod.text(
+            rule["Targets"][0]["Arn"], "country-features"
         )
         for place, rule in prod.resources("AWS::Events::Rule").items()
-        if place.startswith("features/")
+        if place.startswith("country-features/")
     }
     assert set(targets) == {"raw-ready", "schedule"}
-    assert all(arn.startswith("<features.WorkflowStart") for arn in targets.values())
+    assert all(arn.startswith("<country-features.WorkflowStart") for arn in targets.values())
 
 
 def test_a_run_under_way_is_waited_for(prod: Any) -> None:
     states = definition(prod)["States"]
     start = states["StartRun"]
     assert start["Resource"].endswith("aws-sdk:glue:startWorkflowRun")
-    assert start["Parameters"] == {"Name": "listening-prod-features"}
+    assert start["Parameters"] == {"Name": "listening-prod-country-workflow"}
     (catch,) = start["Catch"]
     assert catch["ErrorEquals"] == ["Glue.ConcurrentRunsExceededException"]
     assert catch["Next"] == "WaitForRun"
@@ -43,8 +43,10 @@ def test_a_run_under_way_is_waited_for(prod: Any) -> None:
 
 
 def test_the_longest_wait_fits_into_the_history(synthesise: Any) -> None:
-    features = FeaturesSettings(timeout_minutes=2880, max_retries=3)
-    chosen = Settings(environment="custom", region="eu-central-1", features=features, wheels=False)
+    country = SystemSettings(glue=GlueSettings(timeout_minutes=2880, max_retries=3))
+    chosen = Settings(
+        environment="custom", region="eu-central-1", systems={"country": country}, wheels=False
+    )
     wait = definition(synthesise(chosen))["States"]["WaitForRun"]["Seconds"]
     longest = 2 * 2880 * 60 * 4  # both jobs, each with three retries
     assert longest / wait * 14 < 25_000

@@ -120,26 +120,6 @@ def test_entropy_counts_effective_classes():
     assert metrics.entropy([7]) == 0
 
 
-def test_bootstrap_intervals_cover_and_pair():
-    rng = np.random.default_rng(1)
-    true = rng.integers(0, 5, 800)
-    noise = rng.normal(size=(800, 5))
-    good = Outcomes.of(log_softmax(noise + 2.5 * np.eye(5)[true]), true)
-    bad = Outcomes.of(log_softmax(noise + 0.5 * np.eye(5)[true]), true)
-    alone, paired = metrics.bootstrap(
-        {"good": good, "bad": bad, "same": good},
-        Population(np.bincount(true)),
-        against=[("good", "bad"), ("good", "same")],
-        draws=200,
-    )
-    for intervals in alone.values():
-        assert all(i.low <= i.value <= i.high for i in intervals.values())
-    assert paired["good", "bad"]["accuracy"].low > 0
-    assert paired["good", "bad"]["log_loss"].high < 0
-    assert paired["good", "bad"]["log_loss"].decided
-    assert paired["good", "same"]["macro_f1"] == metrics.Interval(0.0, 0.0, 0.0)
-
-
 def test_an_empty_split_is_refused():
     with pytest.raises(DataError, match="empty"):
         Outcomes.of(np.zeros((0, 3)), [])

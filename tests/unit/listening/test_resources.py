@@ -18,5 +18,5 @@ def test_refuses_environments_that_make_invalid_names(environment: str) -> None:
 
 
 def test_targets() -> None:
-    assert target_model("0a1b") == "0a1b/hierarchy.tar.gz"
-    assert target_model("0a1b", "country-nordics") == "0a1b/country-nordics.tar.gz"
+    assert target_model("country", "0a1b") == "country/0a1b/bundle.tar.gz"
+    assert target_model("country", "0a1b", "flat") == "country/0a1b/flat.tar.gz"

@@ -85,9 +85,9 @@ def endpoint(emulator: Any) -> Endpoint:
 
 def test_a_target_is_fetched_loaded_and_asked(endpoint: Endpoint) -> None:
     endpoint.several()
-    endpoint.target("v1/hierarchy.tar.gz", model_txt=b"one")
-    assert endpoint.ask(b"\x93\xff", TargetModel="v1/hierarchy.tar.gz") == (
-        b"one:v1/hierarchy.tar.gz:\x93\xff"
+    endpoint.target("v1/bundle.tar.gz", model_txt=b"one")
+    assert endpoint.ask(b"\x93\xff", TargetModel="v1/bundle.tar.gz") == (
+        b"one:v1/bundle.tar.gz:\x93\xff"
     )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +112,9 @@ def test_a_run_runs_the_script_with_what_is_declared_and_nothing_else(
     assert written["environment"]["PYTHONPATH"].endswith("package.zip")
     assert "SECRET_OF_THE_SHELL" not in written["environment"]
     assert written["environment"]["AWS_ENDPOINT_URL"] == jobs.emulator.url
+    temporary = Path(written["environment"]["TMPDIR"])
+    assert temporary.is_relative_to(written["environment"]["HOME"])
+    assert not temporary.exists()  # it went with the run
     assert "raw/plays.csv" in written["seen"]
     assert "elsewhere/hidden.csv" not in written["seen"]
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
-GROUP = "listening-dev-bundles"
+GROUP = "listening-dev-country-bundles"
+TRAINED = {"bundle_version": "abc", "decision": "Rejected", "reasons": ["log loss is worse"]}
+"""What every execution of the training state machine hands back, as soon as it starts."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Aws:
 
     def name_champion(self, version: str) -> None:
         self.connection.ssm.put_parameter(
-            Name="/listening/dev/champion", Value=version, Type="String", Overwrite=True
+            Name="/listening/dev/country/champion", Value=version, Type="String", Overwrite=True
         )
 
     def put(self, bucket: str, key: str, body: bytes | dict[str, Any]) -> None:
@@ -47,7 +49,9 @@ class Aws:
         self.put(bucket, key, sink.getvalue())
 
     def publish(self, version: str) -> None:
-        self.put(self.connection.names.models_bucket, f"endpoint/{version}/hierarchy.tar.gz", b"x")
+        self.put(
+            self.connection.names.models_bucket, f"endpoint/country/{version}/bundle.tar.gz", b"x"
+        )
 
     def register(self, version: str, *, decision: str = "Approved", reasons: str = "none") -> None:
         """Register a bundle with its report, as the state machine does."""
@@ -68,10 +72,10 @@ class Aws:
             CustomerMetadataProperties=properties,  # on AWS they stay, in moto they would not
         )
         bucket = self.connection.names.models_bucket
-        self.put(bucket, f"reports/{version}/report.html", b"<html>" + version.encode())
+        self.put(bucket, f"reports/country/{version}/report.html", b"<html>" + version.encode())
         self.put(
             bucket,
-            f"reports/{version}/evaluation.json",
+            f"reports/country/{version}/evaluation.json",
             {
                 "bundle_version": version,
                 "synthetic": True,
@@ -105,7 +109,7 @@ def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     )
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
-    with moto.mock_aws():
+    with moto.mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
         yield
@@ -120,6 +124,16 @@ def aws(profiles: None) -> Aws:
             Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
     connection.sagemaker.create_model_package_group(ModelPackageGroupName=GROUP)
+    connection.glue.create_workflow(Name="listening-dev-country-workflow")
+    connection.glue.create_job(
+        Name="listening-dev-country-scoring", Role="r", Command={"Name": "glueetl"}
+    )
+    states = {"Refused": {"Type": "Pass", "Result": TRAINED, "End": True}}
+    connection.stepfunctions.create_state_machine(
+        name="listening-dev-country-training",
+        definition=json.dumps({"StartAt": "Refused", "States": states}),
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/training",
+    )
     deployed = Aws(connection)
     deployed.publish("prior")
     deployed.name_champion("prior")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from conftest import Aws
 
 
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
 def call(*arguments: str) -> Any:
     return CliRunner().invoke(app, [*arguments, "--profile", "work", "--env", "dev"])
 
@@ -29,18 +32,6 @@ def call_json(*arguments: str) -> Any:
     result = call(*arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
-
-
-def done(kind: str, *steps: runs.Step, **output: Any) -> runs.Run:
-    return runs.Run(
-        kind=kind,
-        id=f"{kind}-1",
-        state=runs.SUCCEEDED,
-        started=datetime(2026, 11, 1, 12, tzinfo=UTC),
-        seconds=61.0,
-        steps=steps,
-        output=output,
-    )
 
 
 @pytest.fixture
@@ -57,48 +48,106 @@ def test_data_is_checked(folder: Path) -> None:
 
 
 def test_features_are_built(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    splits = runs.Step(name="splits", state=runs.SUCCEEDED, id="jr_2", seconds=30.0)
-    monkeypatch.setattr(runs, "start_features", lambda _: "wr_1")
-    monkeypatch.setattr(runs, "feature_run", lambda *_: done("features", splits))
+    class Glue:
+        """Stands for Glue, as a workflow of moto has neither jobs nor an end."""
+
+        def start_workflow_run(self, **request: Any) -> Any:
+            assert request == {"Name": "listening-dev-country-workflow"}
+            return {"RunId": "wr_1"}
+
+        def get_workflow_run(self, **_: Any) -> Any:
+            job_run = {"Id": "jr_2", "StartedOn": NOON, "JobRunState": "SUCCEEDED"}
+            job_run["CompletedOn"] = NOON + timedelta(seconds=30)
+            nodes = [
+                {
+                    "Type": "JOB",
+                    "Name": f"listening-dev-country-{name}",
+                    "JobDetails": {"JobRuns": [job_run]},
+                }
+                for name in ("embeddings", "features")
+            ]
+            run = {"Status": "COMPLETED", "StartedOn": NOON, "Graph": {"Nodes": nodes}}
+            return {"Run": run | {"CompletedOn": NOON + timedelta(seconds=61)}}
+
+    monkeypatch.setattr(Connection, "glue", Glue())
     run = call_json("features", "run")
     assert (run["state"], run["started"]) == ("SUCCEEDED", "2026-11-01T12:00:00+00:00")
-    assert run["steps"] == [
-        {"name": "splits", "state": "SUCCEEDED", "id": "jr_2", "seconds": 30.0, "detail": ""}
-    ]
+    assert run["steps"][1] == {
+        "name": "features",
+        "state": "SUCCEEDED",
+        "id": "jr_2",
+        "seconds": 30.0,
+        "detail": "",
+    }
     assert "Features run jr_2, in 1:01; training starts now." in call("features", "run").stdout
 
 
-def test_a_bundle_is_trained(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    aws.put(aws.connection.names.data_bucket, "features/jr_2/manifest.json", {})
-    aws.put(aws.connection.names.data_bucket, "features/latest.json", {"run": "jr_2"})
-    started: list[str] = []
-    output = {"bundle_version": "abc", "decision": "Rejected", "reasons": ["log loss is worse"]}
-    monkeypatch.setattr(runs, "start_training", lambda _, on: started.append(on) or "arn")
-    monkeypatch.setattr(runs, "training_run", lambda *_: done("training", **output))
-    assert call_json("train", "run")["output"] == output
+def test_a_bundle_is_trained(aws: Aws) -> None:
+    aws.put(aws.connection.names.data_bucket, "country/features/jr_2/manifest.json", {})
+    aws.put(aws.connection.names.data_bucket, "country/features/latest.json", {"run": "jr_2"})
+    run = call_json("train", "run")
+    assert (run["state"], run["output"]["decision"]) == ("SUCCEEDED", "Rejected")
+    execution = aws.connection.stepfunctions.describe_execution(executionArn=run["id"])
+    assert json.loads(execution["input"]) == {"features_run": "jr_2"}
     said = call("train", "run", "--features", "jr_2").stdout
-    assert "Bundle abc: Rejected, in 1:01.\n  log loss is worse" in said
-    assert started == ["jr_2", "jr_2"]
+    assert "Bundle abc: Rejected, in 0:0" in said
+    assert said.endswith("\n  log loss is worse\n")
 
 
 def test_training_needs_features(aws: Aws) -> None:
     none = call("train", "run")
     assert none.exit_code == 1
-    assert "there are no features yet: `listening features run`" in none.stderr
+    assert "there are no features of country yet: `listening features run" in none.stderr
     other = call("train", "run", "--features", "jr_9")
     assert other.exit_code == 1
     assert "features run jr_9 has no s3://" in other.stderr
 
 
-def test_listeners_are_scored(aws: Aws, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bucket = aws.connection.names.data_bucket
-    aws.put_table(bucket, "scores/jr_3/part-0.parquet", {"user_id": ["a"], "top_1": ["IS"]})
-    monkeypatch.setattr(runs, "start_scoring", lambda *_, **__: "jr_3")
-    monkeypatch.setattr(runs, "scoring_run", lambda *_: done("scoring"))
+@pytest.mark.parametrize("every", [False, True])
+def test_listeners_are_scored(
+    aws: Aws, folder: Path, monkeypatch: pytest.MonkeyPatch, *, every: bool
+) -> None:
+    start = runs.start_job
+    arguments: dict[str, str] = {}
+
+    def started(connection: Connection, job: str, **options: Any) -> str:
+        run = start(connection, job, **options)
+        arguments.update(options["arguments"])
+        key = f"country/scoring/{run}/part-0.parquet"
+        table = {"user_id": ["a"], "top_1": ["IS"]}
+        aws.put_table(aws.connection.names.data_bucket, key, table)
+        return run
+
+    monkeypatch.setattr(runs, "start_job", started)
     out = folder / "new" / "scores.parquet"
-    found = call_json("score", "--data", str(folder), "--out", str(out))
-    assert found == {"listeners": 1, "out": str(out), "run": "jr_3"}
+    options = ["--all"] if every else []
+    found = call_json("score", "--data", str(folder), "--out", str(out), *options)
+    assert (found["listeners"], found["out"]) == (1, str(out))
     assert pq.read_table(out).to_pylist() == [{"user_id": "a", "top_1": "IS"}]
+    batch = arguments.pop("--batch")
+    listed = aws.connection.s3.list_objects_v2(
+        Bucket=aws.connection.names.data_bucket, Prefix=f"raw/{batch}/"
+    )
+    assert len(listed["Contents"]) == 2
+    assert arguments == ({"--every_country": "true"} if every else {})
+
+
+def test_the_status_is_that_of_every_system(aws: Aws) -> None:
+    run_id = runs.start_features(aws.connection, "country")
+    arn = runs.start_training(aws.connection, "jr_2", system="country")
+    assert list(runs.follow(
+        lambda: runs.training_run(aws.connection, arn, system="country"), seconds=20
+    ))  # fmt: skip
+    status = call_json("status")
+    [(system, shown)] = status["systems"].items()
+    assert (status["environment"], system, shown["champion"]) == ("dev", "country", "prior")
+    assert [(run["id"], run["state"]) for run in shown["runs"]] == [
+        (run_id, "RUNNING"),
+        (arn, "SUCCEEDED"),
+    ]
+    said = call("status").stdout
+    assert "country: champion prior, last runs" in said
+    assert "2 waiting" in said
 
 
 def test_a_report_is_fetched(aws: Aws, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from listening.errors import DataError
 from ops.cli.app import app
+from ops.cli.asking import ASKING
 from ops.cli.console import say_table
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def test_an_answer_for_machines(aws: Aws, tmp_path: Path) -> None:
 def test_common_options_may_stand_before_or_after(aws: Aws) -> None:
     after = call("status", *ON_AWS, "--json")
     before = call("--json", *ON_AWS, "status")
-    assert after.exit_code == before.exit_code
+    assert after.exit_code == before.exit_code == 0
     assert after.stdout == before.stdout
 
 
@@ -98,14 +99,14 @@ def test_models_are_listed_compared_promoted_and_rolled_back(aws: Aws) -> None:
         aws.register(version)
         aws.publish(version)
     aws.name_champion("a")
-    assert {bundle["version"] for bundle in call_json("models", "list")} == {"a", "b"}
+    assert {bundle["version"] for bundle in call_json("models", "list")["country"]} == {"a", "b"}
     assert set(call_json("models", "compare", "b")) == {"a", "b"}
     assert call_json("models", "promote", "b") == {"champion": "b", "previous": "a"}
     assert call_json("models", "rollback") == {"champion": "a", "previous": "b"}
     aws.register("a")
     aws.register("c", decision="Rejected")
     listed = call("models", "list", *ON_AWS).stdout
-    assert "Bundles of SYNTHETIC listeners" in listed
+    assert "Bundles of country (SYNTHETIC listeners)" in listed
     rows = {row[1]: row for row in (line.split() for line in listed.splitlines()) if len(row) > 5}
     assert {version: row[5:8] for version, row in rows.items() if version in "abc"} == {
         "a": ["│", "2", "│"],
@@ -117,7 +118,7 @@ def test_models_are_listed_compared_promoted_and_rolled_back(aws: Aws) -> None:
 
 def test_a_champion_that_no_training_made_is_named(aws: Aws) -> None:
     listed = call("models", "list", *ON_AWS).stdout
-    assert "The champion is prior, which no training registered." in listed
+    assert "The champion of country is prior, which no training registered." in listed
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -183,8 +184,10 @@ def test_there_is_no_report_of_the_prior(aws: Aws) -> None:
         (("invoke", "nofile.json", *ON_AWS), 1, "nofile.json cannot be read"),
         (("invoke", "--artist", " ", *ON_AWS), 2, "--artist has no name"),
         (("invoke", "--artist", "x", "-k", "0", *ON_AWS), 2, "greater than or equal to 1"),
-        (("logs", "scoring", *ON_AWS), 1, "listing the runs of listening-dev-scoring"),
-        (("logs", "cooking", *ON_AWS), 2, "cooking"),
+        (("logs", "scoring", *ON_AWS), 1, "listing the runs of listening-dev-country-scoring"),
+        (("logs", "cooking", *ON_AWS), 2, "'cooking' is none of embeddings, features"),
+        (("status", *ON_AWS), 1, "no system has a champion under /listening/dev/"),
+        (("report", "--system", "cooking", *ON_AWS), 2, "'cooking' is none of country"),
     ],
 )
 @pytest.mark.usefixtures("profiles")
@@ -198,7 +201,7 @@ def test_mistakes_are_explained(arguments: tuple[str, ...], code: int, reason: s
 
 @pytest.mark.parametrize(
     "arguments",
-    [("invoke", "--artist", "x"), ("report",), ("models", "list"), ("logs", "splits")],
+    [("invoke", "--artist", "x"), ("report",), ("models", "list"), ("logs", "features")],
 )
 def test_nothing_reaches_aws_without_a_profile(
     arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -249,6 +252,15 @@ def test_uploading_starts_the_way(aws: Aws, tmp_path: Path) -> None:
     assert (facts["listeners"], facts["plays"]) == (1, 1)
     keys = aws.connection.s3.list_objects_v2(Bucket=aws.connection.names.data_bucket)
     assert f"raw/{facts['batch']}/_READY" in {entry["Key"] for entry in keys["Contents"]}
+
+
+def test_a_system_that_is_not_asked_from_here_says_so(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(ASKING, "country")
+    result = call("invoke", "--artist", "x", *ON_AWS)
+    assert result.exit_code == 1
+    assert "the command line cannot ask this of country" in result.stderr
 
 
 def test_the_emulator_costs_nothing(tmp_path: Path) -> None:

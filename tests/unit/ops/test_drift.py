@@ -29,13 +29,13 @@ def call(*arguments: str) -> Any:
 def deploy_job(aws: Aws, monkeypatch: pytest.MonkeyPatch, found: dict[str, Any]) -> None:
     """Deploy a drift job whose runs have found something as soon as they are started."""
     aws.connection.glue.create_job(
-        Name="listening-dev-drift", Role="r", Command={"Name": "glueetl"}
+        Name="listening-dev-country-drift", Role="r", Command={"Name": "glueetl"}
     )
     start = runs.start_drift
 
-    def started(connection: Any) -> str:
-        run = start(connection)
-        aws.put(aws.connection.names.data_bucket, f"drift/{run}/manifest.json", found)
+    def started(connection: Any, system: str) -> str:
+        run = start(connection, system)
+        aws.put(aws.connection.names.data_bucket, f"country/drift/{run}/manifest.json", found)
         return run
 
     monkeypatch.setattr(runs, "start_drift", started)
@@ -61,4 +61,4 @@ def test_few_listeners_are_said(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_environment_without_the_job_says_how_to_have_it(aws: Aws) -> None:
     result = call()
     assert result.exit_code == 1
-    assert "environment dev does not watch for drift: give it `drift = {}`" in result.stderr
+    assert "environment dev does not watch country for drift: give it `drift = {}`" in result.stderr

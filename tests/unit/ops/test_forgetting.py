@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ON_AWS = ("--profile", "work", "--env", "dev")
 CAPTURE = "captures/listening-dev-endpoint/bundles/2026/01/02/03/04-05.jsonl"
-FEATURES = "features/jr_1/listeners/split=train/region=nordics/part-0.parquet"
+FEATURES = "country/features/jr_1/listeners/split=train/region=nordics/part-0.parquet"
 
 
 def captured(data: str, encoding: str = "JSON") -> str:
@@ -45,9 +45,11 @@ def kept(aws: Aws) -> Aws:
     aws.put(data, "raw/b/_READY", b"")
     aws.put_table(data, FEATURES, {"user_id": ["u"], "features": [[1.0]]})  # an older version
     aws.put_table(data, FEATURES, {"user_id": ["u", "v"], "features": [[1.0], [2.0]]})
-    aws.put_table(data, "embeddings/wr_1/artists/part-0.parquet", {"artist_key": ["u"]})
-    aws.put_table(data, "scores/jr_2/listeners/part-0.parquet", {"user_id": ["u", None]})
-    aws.connection.s3.delete_object(Bucket=data, Key="scores/jr_2/listeners/part-0.parquet")
+    aws.put_table(data, "country/embeddings/wr_1/artists/part-0.parquet", {"artist_key": ["u"]})
+    aws.put_table(data, "country/scoring/jr_2/listeners/part-0.parquet", {"user_id": ["u", None]})
+    aws.connection.s3.delete_object(
+        Bucket=data, Key="country/scoring/jr_2/listeners/part-0.parquet"
+    )
     coded = base64.b64encode(asked("u").encode()).decode()
     lines = [captured(asked("v", "u")), captured(asked("v")), captured(coded, "BASE64")]
     lines.append(captured("u,1", "CSV"))
@@ -64,9 +66,10 @@ def test_a_listener_is_gone_from_every_version(kept: Aws) -> None:
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["removed"] == {
         "raw/": {"rows": 4, "versions": 3},
-        "embeddings/": {"rows": 0, "versions": 0},
-        "features/": {"rows": 2, "versions": 2},
-        "scores/": {"rows": 1, "versions": 1},
+        "country/embeddings/": {"rows": 0, "versions": 0},
+        "country/features/": {"rows": 2, "versions": 2},
+        "country/scoring/": {"rows": 1, "versions": 1},
+        "country/drift/": {"rows": 0, "versions": 0},
         "captures/": {"rows": 2, "versions": 1},
     }
     assert forgetting.find_listener(kept.connection, "u") == []
@@ -93,7 +96,8 @@ def test_everyone_else_stays_as_they_were(kept: Aws) -> None:
 def test_nothing_is_removed_without_a_yes(kept: Aws) -> None:
     refused = call(stdin="n\n")
     assert refused.exit_code == 1
-    assert "raw/ 4, embeddings/ 0, features/ 2, scores/ 1, captures/ 2" in refused.stderr
+    for place in ("raw/ 4", "country/features/ 2", "country/scoring/ 1", "captures/ 2"):
+        assert place in refused.stderr
     assert sum(trace.rows for trace in forgetting.find_listener(kept.connection, "u")) == 9
     assert call(stdin="y\n").exit_code == 0
     assert forgetting.find_listener(kept.connection, "u") == []

@@ -15,7 +15,7 @@ from ops.cli.progress import Journey
 def run_of(*states: str, reason: str = "") -> runs.Run:
     steps = tuple(
         runs.Step(name=name, state=state, seconds=None if state == runs.WAITING else 65.0)
-        for name, state in zip(("embeddings", "splits"), states, strict=True)
+        for name, state in zip(("embeddings", "features"), states, strict=True)
     )
     over = runs.FAILED if runs.FAILED in states else runs.SUCCEEDED
     state = runs.RUNNING if {runs.RUNNING, runs.WAITING} & set(states) else over
@@ -77,10 +77,10 @@ def test_only_changes_of_a_run_are_said(screen: io.StringIO) -> None:
     said = [line.split() for line in screen.getvalue().splitlines()[1:-1]]
     assert [(words[2], words[3]) for words in said] == [
         ("embeddings", "running"),
-        ("splits", "waiting"),
+        ("features", "waiting"),
         ("embeddings", "succeeded"),
-        ("splits", "running"),
-        ("splits", "succeeded"),
+        ("features", "running"),
+        ("features", "succeeded"),
     ]
 
 

@@ -33,6 +33,12 @@ def test_a_good_folder_is_counted(tmp_path: Path) -> None:
     assert (raw.listeners, raw.plays, raw.synthetic) == (2, 2, False)
 
 
+def test_ids_may_be_integers_and_text_may_be_categories(tmp_path: Path) -> None:
+    users = USERS | {"user_id": [1, 2], "country": pa.array(["Chad", "Chad"]).dictionary_encode()}
+    raw = check_folder(write(tmp_path, users=users, plays=PLAYS | {"user_id": [1, 2]}))
+    assert raw.listeners == 2
+
+
 def test_gzipped_csv_with_dirty_counts_is_fine(tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text("user_id,country\n1,Germany\n2,\n")
     with gzip.open(tmp_path / "top_artists.csv.gz", "wt") as file:
@@ -71,6 +77,9 @@ def test_listeners_to_score_need_no_countries(tmp_path: Path) -> None:
         ({"user_id": ["a"], "country": [" "]}, PLAYS, "column 'country' is empty in all 1 rows"),
         (USERS, PLAYS | {"rank": ["first", "2"]}, "column 'rank' must hold whole numbers"),
         (USERS, PLAYS | {"rank": [-1, 2]}, "'rank' holds -1; ranks count from 1"),
+        (USERS | {"country": [1, 2]}, PLAYS, "column 'country' is int64, expected text; write it"),
+        (USERS, PLAYS | {"user_id": [1.5, 2]}, "column 'user_id' is double, expected text"),
+        (USERS, PLAYS | {"playcount": [[1], [2]]}, "column 'playcount' is list.*expected a number"),
     ],
 )
 def test_bad_tables_are_named(

@@ -14,7 +14,7 @@ from ops import runs
 from ops.connection import Connection
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
-ARN = "arn:aws:states:eu-central-1:1:execution:listening-dev-training:one"
+ARN = "arn:aws:states:eu-central-1:1:execution:listening-dev-country-training:one"
 KEY = runs.training_key(ARN)
 
 
@@ -48,26 +48,28 @@ def job_run(state: str, **more: Any) -> dict[str, Any]:
     return {"Id": "jr_1", "StartedOn": START, "JobRunState": state} | more
 
 
-def workflow(status: str, *, embeddings: Any = (), splits: Any = ()) -> Service:
+def workflow(status: str, *, embeddings: Any = (), features: Any = ()) -> Service:
     nodes = [
         {
             "Type": "JOB",
-            "Name": f"listening-dev-{name}",
+            "Name": f"listening-dev-country-{name}",
             "JobDetails": {"JobRuns": list(job_runs)},
         }
-        for name, job_runs in (("embeddings", embeddings), ("splits", splits))
+        for name, job_runs in (("embeddings", embeddings), ("features", features))
     ]
     run = {"Status": status, "StartedOn": START, "Graph": {"Nodes": nodes}}
     return Service(get_workflow_run={"Run": run})
 
 
+def feature_run(glue: Service) -> runs.Run:
+    return runs.feature_run(connection(glue=glue), "wr_1", system="country")
+
+
 def test_a_job_waits_until_its_turn() -> None:
-    run = runs.feature_run(
-        connection(glue=workflow("RUNNING", embeddings=[job_run("RUNNING")])), "wr_1"
-    )
+    run = feature_run(workflow("RUNNING", embeddings=[job_run("RUNNING")]))
     assert [(s.name, s.state) for s in run.steps] == [
         ("embeddings", runs.RUNNING),
-        ("splits", runs.WAITING),
+        ("features", runs.WAITING),
     ]
     assert not run.is_over
 
@@ -77,7 +79,7 @@ def test_the_last_attempt_counts() -> None:
         job_run("FAILED", ErrorMessage="lost"),
         job_run("SUCCEEDED", StartedOn=START + timedelta(minutes=1), Id="jr_2"),
     ]
-    run = runs.feature_run(connection(glue=workflow("RUNNING", embeddings=attempts)), "wr_1")
+    run = feature_run(workflow("RUNNING", embeddings=attempts))
     assert run.step("embeddings").id == "jr_2"
     assert run.step("embeddings").state == runs.SUCCEEDED
 
@@ -86,71 +88,70 @@ def test_a_completed_workflow_with_a_failed_job_has_failed() -> None:
     failed = job_run(
         "FAILED", CompletedOn=START + timedelta(seconds=5), ErrorMessage="users: no column country"
     )
-    run = runs.feature_run(connection(glue=workflow("COMPLETED", embeddings=[failed])), "wr_1")
+    run = feature_run(workflow("COMPLETED", embeddings=[failed]))
     assert run.state == runs.FAILED
     assert run.reason == "embeddings: users: no column country"
     assert run.step("embeddings").seconds == 5
 
 
 def test_a_step_that_is_not_there_is_named() -> None:
-    run = runs.feature_run(connection(glue=workflow("RUNNING")), "wr_1")
+    run = feature_run(workflow("RUNNING"))
     with pytest.raises(ResourceError, match="features run wr_1 has no step 'cooking'"):
         run.step("cooking")
 
 
-def training(status: str, jobs: dict[str, dict[str, Any]], **more: Any) -> Connection:
+def training_run(status: str, jobs: dict[str, dict[str, Any]], **more: Any) -> runs.Run:
     described = {"status": status, "startDate": START, "input": "{}"} | more
     pages = [{"TrainingJobSummaries": [{"TrainingJobName": name}]} for name in jobs]
-    return connection(
+    deployed = connection(
         stepfunctions=Service(describe_execution=described),
         sagemaker=Service(
             list_training_jobs=pages,
             describe_training_job=lambda TrainingJobName: (
-                {"CreationTime": START} | jobs[TrainingJobName]
+                {"CreationTime": START, "TrainingJobName": TrainingJobName} | jobs[TrainingJobName]
             ),
         ),
     )
+    return runs.training_run(deployed, ARN, system="country")
+
+
+def task(name: str, status: str, **more: Any) -> dict[str, Any]:
+    hyperparameters = {"task": f"country.{name}"}
+    return {"HyperParameters": hyperparameters, "TrainingJobStatus": status} | more
 
 
 def test_training_jobs_are_shown_in_order_with_their_metrics() -> None:
-    done = {
-        "TrainingJobStatus": "Completed",
-        "FinalMetricDataList": [{"MetricName": "log_loss", "Value": 2.25}],
-    }
+    metrics = {"FinalMetricDataList": [{"MetricName": "validation:log_loss", "Value": 2.25}]}
     jobs = {
-        f"assemble-{KEY}-0": {"TrainingJobStatus": "InProgress"},
-        f"nordics-{KEY}-0": done,
-        f"flat-{KEY}-0": done,
-        f"region-{KEY}-0": done,
+        f"assemble-{KEY}-0": task("assemble", "InProgress"),
+        f"nordics-{KEY}-0": task("country", "Completed", **metrics),
+        f"flat-{KEY}-0": task("flat", "Completed"),
+        f"dach-{KEY}-0": task("country", "Completed"),
+        f"region-{KEY}-0": task("region", "Completed"),
     }
-    run = runs.training_run(training("RUNNING", jobs), ARN)
-    assert [step.name for step in run.steps] == ["region", "flat", "nordics", "assemble"]
-    assert run.step("nordics").detail == "log_loss 2.25"
+    run = training_run("RUNNING", jobs)
+    assert [step.name for step in run.steps] == ["region", "dach", "nordics", "flat", "assemble"]
+    assert run.step("nordics").detail == "validation:log_loss 2.25"
     assert run.state == runs.RUNNING
 
 
 def test_a_failed_training_tells_which_job_and_why() -> None:
-    jobs = {
-        f"nordics-{KEY}-0": {
-            "TrainingJobStatus": "Failed",
-            "FailureReason": "AlgorithmError: no listeners",
-        }
-    }
-    run = runs.training_run(training("FAILED", jobs, cause="States.TaskFailed"), ARN)
+    failed = task("country", "Failed", FailureReason="AlgorithmError: no listeners")
+    run = training_run("FAILED", {f"nordics-{KEY}-0": failed}, cause="States.TaskFailed")
     assert run.reason == "nordics: AlgorithmError: no listeners"
 
 
 def test_a_failed_execution_without_jobs_gives_its_cause() -> None:
-    run = runs.training_run(training("FAILED", {}, cause="no manifest"), ARN)
+    run = training_run("FAILED", {}, cause="no manifest")
     assert (run.state, run.reason) == (runs.FAILED, "no manifest")
 
 
 def test_a_retried_task_shows_its_last_attempt() -> None:
     jobs = {
-        f"region-{KEY}-0": {"TrainingJobStatus": "Failed", "FailureReason": "CapacityError"},
-        f"region-{KEY}-1": {"TrainingJobStatus": "Completed"},
+        f"region-{KEY}-0": task("region", "Failed", FailureReason="CapacityError"),
+        f"region-{KEY}-1": task("region", "Completed"),
     }
-    run = runs.training_run(training("SUCCEEDED", jobs, output='{"bundle_version": "abc"}'), ARN)
+    run = training_run("SUCCEEDED", jobs, output='{"bundle_version": "abc"}')
     assert run.step("region").state == runs.SUCCEEDED
     assert run.output == {"bundle_version": "abc"}
     assert run.reason == ""
@@ -166,9 +167,14 @@ def test_the_execution_of_a_features_run_is_found() -> None:
             "input": json.dumps({"features_run": f"jr_{executionArn[-1]}"})
         },
     )
-    found = runs.training_run_of(connection(stepfunctions=service), "jr_1")
-    assert found == f"{ARN}-1"
-    assert runs.training_run_of(connection(stepfunctions=service), "jr_9") is None
+    deployed = connection(stepfunctions=service)
+    assert runs.training_run_of(deployed, "jr_1", system="country") == f"{ARN}-1"
+    assert runs.training_run_of(deployed, "jr_9", system="country") is None
+
+
+def test_a_job_that_a_system_does_not_have_is_named() -> None:
+    with pytest.raises(ResourceError, match="system country has no job 'cooking'; it has embedd"):
+        runs.start_job(connection(), "cooking", system="country")
 
 
 def test_following_ends_when_the_run_is_over() -> None:

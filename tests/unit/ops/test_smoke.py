@@ -21,7 +21,6 @@ MACHINE = {
     "States": {
         "Train": {
             "Arguments": {
-                "EnableManagedSpotTraining": True,
                 "ResourceConfig": {"InstanceType": "ml.m5.2xlarge", "InstanceCount": 2},
             }
         },
@@ -33,7 +32,7 @@ MACHINE = {
     }
 }
 WANTED = {
-    "ml.m5.2xlarge for spot training job usage": 2,
+    "ml.m5.2xlarge for training job usage": 2,
     "ml.m5.xlarge for training job usage": 4,
     "ml.m5.large for endpoint usage": 1,
 }
@@ -65,6 +64,11 @@ def services(monkeypatch: pytest.MonkeyPatch) -> dict[str, Service]:
                     {"EvalActionName": action, "EvalDecision": "allowed"}
                     for action in smoke.ACTIONS
                 ]
+            }
+        ),
+        "ssm": Service(
+            get_parameters_by_path={
+                "Parameters": [{"Name": "/listening/dev/country/champion", "Value": "prior"}]
             }
         ),
         "stepfunctions": Service(describe_state_machine={"definition": json.dumps(MACHINE)}),
@@ -113,7 +117,7 @@ def test_a_session_is_simulated_as_its_role(
         smoke.policy_source("arn:aws:sts::1:assumed-role/Admin/me") == "arn:aws:iam::1:role/Admin"
     )
     assert smoke.policy_source("arn:aws:iam::1:user/me") == "arn:aws:iam::1:user/me"
-    assert "may do all 18 actions" in smoke.permissions(connection)
+    assert "may do all 19 actions" in smoke.permissions(connection)
 
 
 def test_what_is_denied_is_named(connection: Connection, services: dict[str, Service]) -> None:
@@ -130,7 +134,7 @@ def test_quotas_are_those_of_what_is_deployed(
     connection: Connection, services: dict[str, Service]
 ) -> None:
     assert smoke.wanted_instances(connection) == WANTED
-    assert smoke.quotas(connection).startswith("2 ml.m5.2xlarge for spot training job")
+    assert smoke.quotas(connection).startswith("2 ml.m5.2xlarge for training job")
     services["service-quotas"] = Service(list_service_quotas={"Quotas": []})
     with pytest.raises(ResourceError, match=r"'ml.m5.large for endpoint usage' is 0, needed are 1"):
         smoke.quotas(connection)
@@ -160,8 +164,16 @@ def test_what_is_not_deployed_fails_and_all_is_tried(
     assert isinstance(result.exception, SystemExit), result.exception
     found = {check["name"]: check for check in json.loads(result.stdout)}
     assert list(found) == list(smoke.CHECKS)
-    assert found["one invocation"]["state"] == "ok"
-    assert "Iceland" in found["one invocation"]["detail"]
+    assert found["country: one invocation"]["state"] == "ok"
+    assert "Iceland" in found["country: one invocation"]["detail"]
     assert found["stacks"]["state"] == "failed"
     assert "listening-dev-data" in found["stacks"]["detail"]
-    assert found["one tiny run"]["state"] == "failed"
+    assert found["country: one tiny run"]["state"] == "failed"
+
+
+def test_a_system_that_is_not_deployed_is_not_tried(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smoke.registry, "champions", lambda _: {"other": "prior"})
+    found = dict(smoke.checks(aws.connection))["country: one invocation"]()
+    assert (found.state, found.detail) == ("skipped", "environment dev has no system country")

@@ -1,4 +1,4 @@
-"""A small features run as the Glue job `splits` writes it, and jobs that train on it."""
+"""A small features run as the Glue job `features` writes it, and jobs that train on it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ sys.path.insert(0, str(ROOT / "sagemaker"))
 import entry  # noqa: E402
 from country import evaluation  # noqa: E402
 from job import Job  # noqa: E402
-from listening.country import bundle  # noqa: E402
+from listening import archive as archives  # noqa: E402
 from listening.country.artist_table import ArtistTable  # noqa: E402
 from listening.country.layout import Block, FeatureLayout  # noqa: E402
 from listening.country.listeners import ListenerBatch, listener_features  # noqa: E402
 from listening.country.regions import RegionTable  # noqa: E402
-from listening.country.splits import split_of  # noqa: E402
+from listening.country.splits import SPLITS  # noqa: E402
 
 evaluation.BOOTSTRAP_DRAWS = 100  # enough for what is asserted, and a tenth of the time
 
@@ -59,7 +59,7 @@ def write_features_run(folder: Path, *, run: str = "jr_1", seed: int = 5) -> Non
     taste /= taste.sum(axis=1, keepdims=True)
     country = np.repeat(np.arange(len(COUNTRIES)), [LISTENERS[c] for c in COUNTRIES])
     ids = [f"user_{i:05d}" for i in range(len(country))]
-    splits = np.array([split_of(user) for user in ids])
+    splits = np.random.default_rng(0).choice(SPLITS, len(ids), p=(0.8, 0.1, 0.1))
     lists = [
         rng.choice(ARTISTS, size=rng.integers(5, 25), replace=False, p=taste[c]) for c in country
     ]
@@ -113,7 +113,7 @@ def write_features_run(folder: Path, *, run: str = "jr_1", seed: int = 5) -> Non
             "matrix": list(columns["matrix"]),
         },
     )
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         for region in REGIONS.regions:
             rows = np.flatnonzero((splits == split) & np.isin(codes, region.countries))
             for part, chosen in enumerate(np.array_split(rng.permutation(rows), 2)):
@@ -146,6 +146,7 @@ def write_features_run(folder: Path, *, run: str = "jr_1", seed: int = 5) -> Non
         "run": run,
         "embeddings_run": "wr_1",
         "batch": "sample",
+        "rows": {"in": 100, "out": 90},
         "layout": layout.to_json(),
         "artist_constants": constants,
         "regions": [
@@ -155,7 +156,7 @@ def write_features_run(folder: Path, *, run: str = "jr_1", seed: int = 5) -> Non
         "countries": {c: {"name": f"Country {c}", **counts(codes == c)} for c in COUNTRIES},
         "dropped_countries": [],
         "folds": 3,
-        "salt": "listening",
+        "salt": "music-country",
         "seed": seed,
         "parameters": {},
         "versions": {},
@@ -199,7 +200,11 @@ def make_job(task: str, features: Path, folder: Path, *, region: str = "", **hyp
     for name in ("model", "output"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     return Job(
-        hyperparameters={"task": task, **({"region": region} if region else {}), **hyperparameters},
+        hyperparameters={
+            "task": f"country.{task}",
+            **({"item": region} if region else {}),
+            **hyperparameters,
+        },
         channels=channels,
         model_folder=folder / "model",
         output_folder=folder / "output",
@@ -215,10 +220,10 @@ def train_all(features: Path, folder: Path, **hyperparameters) -> None:
         job = make_job(task, features, folder / name, region=region, **hyperparameters)
         entry.run(job)
         archive = folder / "models" / f"{name}-0123" / "output" / "model.tar.gz"
-        bundle.pack(job.model_folder, archive)
+        archives.pack(job.model_folder, archive)
     prior = folder / "prior"
-    bundle.write_prior(prior, regions=REGIONS, countries={c: f"Country {c}" for c in COUNTRIES})
-    bundle.pack(prior, folder / "champion" / "hierarchy.tar.gz")
+    archives.write_prior(prior, system="country")
+    archives.pack(prior, folder / "champion" / "bundle.tar.gz")
 
 
 @pytest.fixture(scope="session")

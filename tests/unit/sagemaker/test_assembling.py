@@ -1,185 +1,185 @@
-"""Assembling: the bundle, what is found out about it, and that all of it is reproducible."""
+"""What assembling does for every system, seen at one that there is not."""
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from sagemaker.core.shapes.model_card_shapes import ModelCardContent
 
-import entry
-from country.features import FeaturesManifest, read_listeners, read_plays
-from listening.country import bundle
-from listening.country.listeners import listener_features
-from listening.country.predictor import ChainPredictor
-from listening.errors import DataError
-
-from .conftest import COUNTRIES, make_job, train_all
+from assembling import assemble
+from gate import Decision
+from job import Job
+from judgement import Case, Judgement
+from listening.archive import ArchiveWriter, pack, write_prior
+from listening.errors import ArchiveError, DataError
+from listening.intervals import Interval
+from listening.systems import SYSTEMS, Channel, Gate, Metric, System, Task
+from model_card import custom_details, evaluation_details
+from report_frame import render
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-@pytest.fixture(scope="module")
-def assembled(features_run, trained) -> Path:
-    """Assemble the trained models."""
-    entry.run(make_job("assemble", features_run, trained / "assemble"))
-    return trained / "assemble"
-
-
-@pytest.fixture(scope="module")
-def evaluation(assembled) -> dict:
-    """Return the evaluation's JSON."""
-    return json.loads((assembled / "output" / "evaluation.json").read_text("utf-8"))
+HITS = Metric(name="hits")
+TOY = replace(
+    SYSTEMS["country"],
+    name="toy",
+    train=(),
+    gate=Gate(metrics=(HITS,), decider=HITS, baseline="nothing"),
+    assemble_hyperparameters=("least",),
+)
+TRAINED = replace(TOY, train=(Task(name="model", channels=(Channel(name="train", prefix="x/"),)),))
+GAIN = {"hits": Interval(0.5, 0.25, 0.75)}
 
 
-def test_the_bundle_is_what_was_judged(assembled, evaluation, features_run):
-    loaded = bundle.load(assembled / "model")
-    assert isinstance(loaded, bundle.Hierarchy)
-    assert loaded.version == evaluation["bundle_version"]
-    assert loaded.synthetic
-    assert evaluation["synthetic"]
-    predictor = ChainPredictor(loaded)
-    plays = read_plays(features_run / "plays")
-    batch = plays.batch(loaded.artists)
-    features = listener_features(batch, loaded.artists, loaded.layout)
-    top = predictor.top_k(features, 5).countries
-    true = [predictor.chain.countries.index(c) for c in plays.countries.tolist()]
-    top5 = (top == np.array(true)[:, None]).any(axis=1).mean()
-    assert top5 == pytest.approx(evaluation["metrics"]["top5"], abs=1e-9)
+class Judge:
+    """Writes a bundle of one text, and keeps the case."""
+
+    def __init__(self, folder: Path) -> None:
+        self.template = folder / "report.html.j2"
+        self.template.write_text(
+            '{% extends "frame.html.j2" %}{% block sections %}<h2>{{ title }}</h2>{% endblock %}'
+        )
+        self.case: Case | None = None
+        self.version = ""
+
+    def __call__(self, case: Case) -> Judgement:
+        self.case = case
+        writer = ArchiveWriter(case.job.model_folder)
+        content = {"most_played": writer.text("most_played.txt", "7\n")}
+        self.version = writer.finish("toy.bundle", content, synthetic=True)
+        return Judgement(
+            version=self.version,
+            metrics={"hits": 0.5},
+            differences={"nothing": GAIN},
+            against_champion=GAIN if case.champion else {},
+            document={"bundle_version": self.version, "metrics": {"hits": 0.5}},
+            report=self.report,
+            card=self.card,
+            rules={"least": int(case.job.hyperparameters.get("least", "1"))},
+        )
+
+    def report(self, decision: Decision) -> str:
+        return render(
+            self.template,
+            decision,
+            system="toy",
+            version=self.version,
+            synthetic=True,
+            pretty=str.upper,
+            title="Most played <7>",
+        )
+
+    def card(self, decision: Decision) -> dict[str, object]:
+        details = custom_details(decision, version=self.version, synthetic=True, plays=7)
+        return {
+            "evaluation_details": evaluation_details({"bundle": GAIN}, features_run="jr_1"),
+            "additional_information": {"custom_details": details},
+        }
 
 
-def test_the_bundles_artists_are_indexed_for_the_page(assembled):
-    root = json.loads((assembled / "output" / "artist_index" / "index.json").read_text("utf-8"))
-    assert root["size"] == bundle.load(assembled / "model").artists.size
-    assert root["artists"]
+@pytest.fixture
+def judge(tmp_path: Path) -> Judge:
+    return Judge(tmp_path)
 
 
-def test_plays_and_features_are_of_the_same_listeners(assembled, features_run):
-    loaded = bundle.load(assembled / "model")
-    manifest = FeaturesManifest.read(features_run)
-    listeners = read_listeners(features_run / "listeners" / "split=test", manifest.layout)
-    plays = read_plays(features_run / "plays")
-    assert listeners.user_ids.tolist() == plays.user_ids.tolist()
-    again = listener_features(plays.batch(loaded.artists), loaded.artists, loaded.layout)
-    np.testing.assert_allclose(again, listeners.features, rtol=1e-5, atol=1e-5)
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """Return a job that has no channel but the champion, which is the prior."""
+    write_prior(tmp_path / "prior", system="toy")
+    pack(tmp_path / "prior", tmp_path / "champion" / "bundle.tar.gz")
+    return Job(
+        hyperparameters={"task": "toy.assemble"},
+        channels={"champion": tmp_path / "champion"},
+        model_folder=tmp_path / "model",
+        output_folder=tmp_path / "output",
+    )
 
 
-def test_every_model_is_judged_beside_the_chain(evaluation):
-    assert set(evaluation["models"]) == {"chain", "flat", "logistic_regression", "prior"}
-    assert set(evaluation["differences"]) == {"flat", "logistic_regression", "prior"}
-    for metrics in evaluation["models"].values():
-        for interval in metrics.values():
-            if "low" in interval:
-                assert interval["low"] <= interval["value"] <= interval["high"]
-    assert evaluation["differences"]["prior"]["log_loss"]["high"] < 0
-    assert evaluation["gate"]["decision"] == "Approved"
-    assert "there is no champion yet" in evaluation["gate"]["reasons"]
+def with_models(job: Job, folder: Path, *names: str) -> Job:
+    """Return the job with trained archives."""
+    for name in names:
+        writer = ArchiveWriter(folder / name)
+        writer.finish("toy.model", {"text": writer.text("model.txt", name)})
+        pack(folder / name, folder / "models" / f"{name}-0123" / "output" / "model.tar.gz")
+    return replace(job, channels={**job.channels, "models": folder / "models"})
 
 
-def test_the_tables_hold_every_region_and_country(evaluation):
-    assert [row["country"] for row in evaluation["by_country"]] == list(COUNTRIES)
-    for split, rows in evaluation["regions"].items():
-        assert sum(row["listeners"] for row in rows) == evaluation["listeners"][split]
-        assert sum(row["predicted"] for row in rows) == evaluation["listeners"][split]
-    lone = next(row for row in evaluation["country_models"] if row["region"] == "antarctica")
-    assert lone["effective_classes"] == 1
-    assert lone["splits"]["test"]["accuracy"] == 1
-    counts = np.array(evaluation["region_confusion"]["counts"])
-    assert counts.sum() == evaluation["listeners"]["test"]
-    assert [point["power"] for point in evaluation["prior_powers"]][:2] == [0.0, 0.1]
+def assembled(job: Job, system: System, judge: Judge) -> dict:
+    assemble(job, system=system, judge=judge)
+    return json.loads((job.output_folder / "evaluation.json").read_text("utf-8"))
 
 
-def test_the_model_card_names_bundle_and_limits(assembled, evaluation):
-    for folder in ("output", "model"):
-        card = json.loads((assembled / folder / "model_card.json").read_text("utf-8"))
-        ModelCardContent.model_validate(card)
-        details = card["additional_information"]["custom_details"]
-        assert details["bundle_version"] == evaluation["bundle_version"]
-        assert "SYNTHETIC" in card["model_overview"]["model_description"]
-        assert "Antarctica" in card["additional_information"]["caveats_and_recommendations"]
-        assert details["lightgbm"]
-        assert max(map(len, details.values())) <= 1024
+def test_a_system_that_trains_nothing_needs_no_models(job, judge, capsys):
+    asked = replace(job, hyperparameters={**job.hyperparameters, "least": "3"})
+    found = assembled(asked, TOY, judge)
+    assert judge.case.models == ()
+    assert judge.case.champion is None
+    assert found["metrics"] == {"hits": 0.5}
+    assert found["gate"] == {
+        "decision": "Approved",
+        "reasons": ["hits 0.5000 above the nothing's", "there is no champion yet"],
+        "warnings": [],
+        "rules": {"gate_metrics": ["hits"], "least": 3},
+    }
+    assert capsys.readouterr().out.splitlines() == [
+        f"bundle {judge.version}: Approved",
+        "test:hits=0.50000",
+    ]
 
 
-def test_the_same_inputs_and_seed_give_the_same_version(
-    features_run, trained, evaluation, tmp_path
-):
-    train_all(features_run, tmp_path, max_rounds="60")
-    job = make_job("assemble", features_run, tmp_path / "assemble")
-    entry.run(replace(job, num_threads=1))
-    again = json.loads((job.output_folder / "evaluation.json").read_text("utf-8"))
-    assert again == evaluation
+def test_the_judge_gets_every_trained_archive_and_the_champion(job, judge, tmp_path):
+    writer = ArchiveWriter(tmp_path / "served")
+    served = writer.finish("toy.bundle", {"most_played": writer.text("most_played.txt", "3\n")})
+    pack(tmp_path / "served", tmp_path / "champion" / "bundle.tar.gz")
+    found = assembled(with_models(job, tmp_path, "rock", "jazz"), TRAINED, judge)
+    assert [archive.folder.parent.name for archive in judge.case.models] == [
+        "jazz-0123",
+        "rock-0123",
+    ]
+    assert {archive.kind for archive in judge.case.models} == {"toy.model"}
+    assert judge.case.champion.version == served
+    assert f"not significantly worse than champion {served} on hits" in found["gate"]["reasons"]
 
 
-def test_the_same_features_of_another_run_give_the_same_version(
-    features_run, trained, evaluation, tmp_path
-):
-    again = tmp_path / "features"
-    shutil.copytree(features_run, again)
-    (file,) = again.rglob("manifest.json")
-    manifest = json.loads(file.read_text("utf-8"))
-    file.write_text(json.dumps(manifest | {"run": "jr_again", "embeddings_run": "wr_again"}))
-    train_all(again, tmp_path / "training", max_rounds="60")
-    job = make_job("assemble", again, tmp_path / "training" / "assemble")
-    entry.run(job)
-    loaded = bundle.load(job.model_folder)
-    assert loaded.version == evaluation["bundle_version"]
-    assert loaded.created_from["features_run"] == "jr_again"
-
-
-def test_the_evaluation_tells_how_answers_are_spread(features_run, assembled, evaluation):
-    loaded = bundle.load(assembled / "model")
-    plays = read_plays(features_run / "plays").batch(loaded.artists)
-    answers = evaluation["answers"]
-    listeners = evaluation["listeners"]["test"]
-    assert {sum(counts.values()) for counts in answers.values()} == {listeners}
-    lengths = Counter(map(str, (plays.known + plays.unknown).tolist()))
-    assert answers["list_length"] == lengths
-    assert set(answers["country"]) <= set(COUNTRIES)
-    assert all(0 < float(share) <= 1 for share in answers["confidence"])
-
-
-def test_another_seed_gives_another_version(features_run, evaluation, tmp_path):
-    train_all(features_run, tmp_path, max_rounds="60", seed="2")
-    job = make_job("assemble", features_run, tmp_path / "assemble")
-    entry.run(job)
-    assert bundle.load(job.model_folder).version != evaluation["bundle_version"]
-
-
-def test_a_bundle_worse_than_the_champion_is_refused(features_run, assembled, tmp_path):
-    # Without the affinities to start from and with one timid round, it hardly beats the prior.
-    train_all(features_run, tmp_path, max_rounds="1", learning_rate="0.01", base="")
-    bundle.pack(assembled / "model", tmp_path / "champion" / "hierarchy.tar.gz")
-    job = make_job("assemble", features_run, tmp_path / "assemble")
-    entry.run(job)
-    found = json.loads((job.output_folder / "evaluation.json").read_text("utf-8"))
-    assert found["gate"]["decision"] == "Rejected"
-    assert any("worse than champion" in reason for reason in found["gate"]["reasons"])
-    assert found["champion"]["differences"]["log_loss"]["low"] > 0
-
-
-def test_a_champion_is_not_worse_than_itself(features_run, trained, assembled, tmp_path):
-    bundle.pack(assembled / "model", tmp_path / "champion" / "hierarchy.tar.gz")
-    job = make_job("assemble", features_run, tmp_path / "assemble")
-    channels = {**job.channels, "models": trained / "models"}
-    entry.run(replace(job, channels=channels))
-    found = json.loads((job.output_folder / "evaluation.json").read_text("utf-8"))
-    assert found["gate"]["decision"] == "Approved"
-    assert found["champion"]["differences"]["log_loss"]["value"] == pytest.approx(0, abs=1e-6)
-    assert set(found["champion"]["metrics"]) == {"chain", "champion"}
+def test_report_and_card_tell_the_decision(job, judge):
+    assembled(job, TOY, judge)
     report = (job.output_folder / "report.html").read_text("utf-8")
-    assert f"Champion <code>{found['champion']['version']}</code>" in report
+    assert f"<title>listening toy {judge.version} (synthetic)</title>" in report
+    assert '<span class="badge Approved">Approved</span>' in report
+    assert "SYNTHETIC listeners" in report
+    assert "champion's HITS." in report
+    assert "<h2>Most played &lt;7&gt;</h2>" in report
+    for folder in (job.output_folder, job.model_folder):
+        card = json.loads((folder / "model_card.json").read_text("utf-8"))
+        details = card["additional_information"]["custom_details"]
+        assert details["bundle_version"] == judge.version
+        assert details["gate_decision"] == "Approved"
+        assert details["plays"] == "7"
+        (metrics,) = card["evaluation_details"][0]["metric_groups"]
+        assert metrics["metric_data"][0]["notes"] == "0.2500 to 0.7500"
 
 
-def test_plays_of_other_listeners_are_refused(features_run, trained, tmp_path):
-    job = make_job("assemble", features_run, tmp_path / "assemble")
-    channels = {**job.channels, "models": trained / "models", "champion": trained / "champion"}
-    channels["test"] = channels["validation"]
-    with pytest.raises(DataError, match="'test' and 'plays' hold different listeners"):
-        entry.run(replace(job, channels=channels))
+def test_a_detail_is_no_longer_than_the_schema_allows():
+    decision = Decision(approved=False, reasons=("why " * 400,), warnings=(), rules={})
+    found = custom_details(decision, version="0123", synthetic=False)
+    assert len(found["gate_reasons"]) == 1024
+
+
+def test_what_cannot_be_assembled_is_told(job, judge, tmp_path):
+    asked = replace(job, hyperparameters={**job.hyperparameters, "most": "3"})
+    with pytest.raises(DataError, match="most; known to 'assemble' are gate_metrics, least, seed"):
+        assemble(asked, system=TOY, judge=judge)
+    with pytest.raises(DataError, match="channel 'models' is missing"):
+        assemble(job, system=TRAINED, judge=judge)
+    broken = with_models(job, tmp_path, "rock")
+    (archive,) = (tmp_path / "models").rglob("model.tar.gz")
+    archive.write_bytes(archive.read_bytes()[:100])
+    with pytest.raises(ArchiveError, match=r"rock-0123/output/model.tar.gz: not a complete"):
+        assemble(broken, system=TRAINED, judge=judge)
+    (tmp_path / "champion" / "bundle.tar.gz").rename(tmp_path / "champion" / "bundle.zip")
+    with pytest.raises(DataError, match="channel 'champion' has no archive"):
+        assemble(job, system=TOY, judge=judge)
+    assert judge.case is None

@@ -13,12 +13,12 @@ import pytest
 import entry
 from job import Job
 from listening.country import bundle
+from listening.country.regions import RegionTableError
 from listening.errors import (
-    BundleError,
+    ArchiveError,
     DataError,
     LayoutError,
     ListeningError,
-    RegionTableError,
 )
 
 from .conftest import make_job
@@ -29,23 +29,34 @@ ONE_LISTENER = {"user_id": ["u"], "country": ["SE"], "features": [[0.0] * 21]}
 @pytest.mark.parametrize(
     ("hyperparameters", "sentence"),
     [
-        ({"task": "regions"}, "'task' must be one of region, country, flat, assemble"),
-        ({"task": "country"}, "'region' is missing"),
-        ({"task": "country", "region": "atlantis"}, "no region 'atlantis'"),
-        ({"task": "region", "learning_rate": "fast"}, "'learning_rate' must be of type float"),
-        ({"task": "region", "learning_rate": "7"}, "'learning_rate' is out of its range: 7"),
-        ({"task": "region", "num_leafs": "7"}, "unknown hyperparameter num_leafs"),
-        ({"task": "region", "seed": "-1"}, "'seed' must be a whole number"),
-        ({"task": "region", "class_weights": "log"}, "'class_weights' is out of its range"),
-        ({"task": "assemble", "gate_metrics": "f2"}, "no metric f2"),
-        ({"task": "assemble", "gate_min_listeners": "0"}, "must be 1 or more"),
-        ({"task": "assemble", "max_rounds": "3"}, "unknown hyperparameter max_rounds"),
+        ({"task": "country.x"}, "'task' must be one of country.region, country.country, "),
+        ({"task": "country.country"}, "'item' is missing"),
+        ({"task": "country.country", "item": "atlantis"}, "no region 'atlantis'"),
+        (
+            {"task": "country.region", "learning_rate": "fast"},
+            "'learning_rate' must be of type float",
+        ),
+        (
+            {"task": "country.region", "learning_rate": "7"},
+            "'learning_rate' is out of its range: 7",
+        ),
+        ({"task": "country.region", "num_leafs": "7"}, "unknown hyperparameter num_leafs"),
+        ({"task": "country.region", "seed": "-1"}, "'seed' must be a whole number"),
+        ({"task": "country.region", "class_weights": "log"}, "'class_weights' is out of its range"),
+        ({"task": "country.assemble", "gate_metrics": "f2"}, "no metric f2"),
+        ({"task": "country.assemble", "max_rounds": "3"}, "unknown hyperparameter max_rounds"),
     ],
 )
 def test_hyperparameters(features_run, tmp_path, hyperparameters, sentence):
     job = make_job("region", features_run, tmp_path)
     with pytest.raises(ListeningError, match=sentence):
         entry.run(replace(job, hyperparameters=hyperparameters))
+
+
+def test_a_hyperparameter_of_the_judge(features_run, trained):
+    job = make_job("assemble", features_run, trained / "assemble-none", gate_min_listeners="0")
+    with pytest.raises(DataError, match="'gate_min_listeners' must be 1 or more, got '0'"):
+        entry.run(job)
 
 
 def test_channels(features_run, tmp_path):
@@ -139,7 +150,7 @@ def test_a_truncated_model_is_named(features_run, trained, tmp_path):
     archive.write_bytes(archive.read_bytes()[:500])
     job = make_job("assemble", features_run, tmp_path / "assemble")
     champion = {"models": models, "champion": trained / "champion"}
-    with pytest.raises(BundleError, match="not a complete .tar.gz"):
+    with pytest.raises(ArchiveError, match="not a complete .tar.gz"):
         entry.run(replace(job, channels={**job.channels, **champion}))
 
 
@@ -152,7 +163,7 @@ def test_a_script_outside_a_training_job_says_so(monkeypatch, capsys):
 def test_an_unknown_region_names_those_there_are(features_run, tmp_path):
     job = make_job("country", features_run, tmp_path, region="nordics")
     with pytest.raises(RegionTableError, match="nordics, dach, latin, antarctica"):
-        entry.run(replace(job, hyperparameters={"task": "country", "region": "x"}))
+        entry.run(replace(job, hyperparameters={"task": "country.country", "item": "x"}))
 
 
 def test_the_job_is_read_from_the_environment(tmp_path):
@@ -160,7 +171,7 @@ def test_the_job_is_read_from_the_environment(tmp_path):
         {
             "SM_HOSTS": '["algo-2", "algo-1"]',
             "SM_CURRENT_HOST": "algo-2",
-            "SM_HPS": '{"task": "region", "seed": 3, "_tuning_objective_metric": "x"}',
+            "SM_HPS": '{"task": "country.region", "seed": 3, "_tuning_objective_metric": "x"}',
             "SM_CHANNELS": '["train"]',
             "SM_CHANNEL_TRAIN": str(tmp_path),
             "SM_MODEL_DIR": "/opt/ml/model",
@@ -168,7 +179,7 @@ def test_the_job_is_read_from_the_environment(tmp_path):
             "SM_NUM_CPUS": "2",
         }
     )
-    assert job.hyperparameters == {"task": "region", "seed": "3"}
+    assert job.hyperparameters == {"task": "country.region", "seed": "3"}
     assert job.hosts == ("algo-1", "algo-2")
     assert not job.leads
     assert job.num_threads == 2

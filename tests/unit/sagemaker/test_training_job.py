@@ -70,13 +70,13 @@ def channels(features: Path, folder: Path) -> dict[str, Path]:
 def test_a_country_model_is_trained_and_publishable(features_run, tmp_path):
     job = start(
         tmp_path / "ml",
-        {"task": "country", "region": "nordics", "max_rounds": 5, "seed": 3},
+        {"task": "country.country", "item": "nordics", "max_rounds": 5, "seed": 3},
         channels(features_run, tmp_path),
     )
     assert job.returncode == 0, job.stdout + job.stderr
     single = bundle.load(tmp_path / "ml" / "model")
     assert isinstance(single, bundle.SingleModel)
-    assert single.kind == "country"
+    assert single.archive.kind == "country.model"
     assert single.model.classes == ("FI", "NO", "SE")
     assert not (tmp_path / "ml" / "output" / "failure").exists()
 
@@ -84,7 +84,7 @@ def test_a_country_model_is_trained_and_publishable(features_run, tmp_path):
 def test_a_failure_is_one_sentence(features_run, tmp_path):
     given = channels(features_run, tmp_path)
     del given["validation"]
-    job = start(tmp_path / "ml", {"task": "country", "region": "nordics"}, given)
+    job = start(tmp_path / "ml", {"task": "country.country", "item": "nordics"}, given)
     assert job.returncode == 1
     reason = (tmp_path / "ml" / "output" / "failure").read_text("utf-8")
     assert reason == (

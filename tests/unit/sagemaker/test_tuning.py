@@ -12,7 +12,8 @@ from moto import mock_aws
 import entry
 import tuning
 from country.recipe import DEFAULTS, Recipe, recipe_for
-from tuning import Data, main, tune, written
+from country.tuning import RANGES, Data, tune_level, written
+from listening.systems import SYSTEMS, validation_metric
 
 from .conftest import make_job
 
@@ -25,19 +26,29 @@ def data(features_run) -> Data:
 
 def test_the_best_is_never_worse_than_what_is_shipped(data):
     pytest.importorskip("optuna")
-    found = tune(data, "country", seconds=1.5)
-    assert found["log_loss"] <= found["shipped_log_loss"]
-    assert set(found["settings"]) == set(tuning.RANGES)
+    found = tune_level(data, "country", seconds=1.5)
+    assert found.loss <= found.shipped_loss
+    assert set(found.settings) == set(RANGES)
     document = written(json.loads(DEFAULTS.read_bytes()), {"country": found}, data, 0.1)
     settings = document["country"]["settings"]
     assert Recipe(**{**settings, "blocks": tuple(settings["blocks"])}).base == "affinity"
     assert document["found_by"]["features_run"] == "jr_1"
     assert document["found_by"]["synthetic"] is True
+    assert document["found_by"]["levels"]["country"]["log_loss"] == found.loss
+
+
+def test_what_is_searched_is_a_setting_of_the_task():
+    tasks = {f"{s.name}.{task.name}": task for s in SYSTEMS.values() for task in s.train}
+    for task, ranges in tuning.RANGES.items():
+        assert set(ranges) <= set(tasks[task].hyperparameters)
+    assert set(tuning.TUNERS) == {task.partition(".")[0] for task in tuning.RANGES}
 
 
 def test_the_metric_is_what_the_training_script_prints(features_run, tmp_path, capsys):
     entry.run(make_job("region", features_run, tmp_path, max_rounds="3"))
-    found = re.findall(tuning.METRIC["Regex"], capsys.readouterr().out)
+    (region,) = (task for task in SYSTEMS["country"].train if task.name == "region")
+    _, pattern = validation_metric(region.metric)
+    found = re.findall(pattern, capsys.readouterr().out)
     assert len(found) == 1
     assert float(found[0]) > 0
 
@@ -50,13 +61,16 @@ def sagemaker(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     with mock_aws():
         client = boto3.client("sagemaker")
-        for job, task in (("region-1", "region"), ("assemble-1", "assemble")):
+        for job, task in (("region-1", "country.region"), ("assemble-1", "country.assemble")):
             client.create_training_job(
                 TrainingJobName=job,
                 HyperParameters={"task": task, "seed": "3", "num_leaves": "7"},
                 AlgorithmSpecification={"TrainingImage": "image:1", "TrainingInputMode": "File"},
                 RoleArn="arn:aws:iam::123456789012:role/region-training",
-                OutputDataConfig={"S3OutputPath": "s3://models/train/0a1b/", "KmsKeyId": "key"},
+                OutputDataConfig={
+                    "S3OutputPath": "s3://models/training/country/0a1b/",
+                    "KmsKeyId": "key",
+                },
                 ResourceConfig={
                     "InstanceType": "ml.m5.large",
                     "InstanceCount": 1,
@@ -69,7 +83,7 @@ def sagemaker(monkeypatch):
 
 
 def test_sagemakers_tuning_job_searches_what_the_training_job_does(sagemaker, capsys):
-    assert main(["--like", "region-1", "--minutes", "90"]) == 0
+    assert tuning.main(["--like", "region-1", "--minutes", "90"]) == 0
     asked = json.loads(capsys.readouterr().out)
     sagemaker.create_hyper_parameter_tuning_job(**asked)  # refuses what is not in the API
     config, definition = (
@@ -81,21 +95,22 @@ def test_sagemakers_tuning_job_searches_what_the_training_job_does(sagemaker, ca
     ranges = [one for kind in config["ParameterRanges"].values() for one in kind]
     lowest = {one["Name"]: one["MinValue"] for one in ranges}
     recipe_for("region", listeners=1, effective_classes=1, hyperparameters=lowest)
-    assert definition["StaticHyperParameters"] == {"task": "region", "seed": "3"}
-    assert definition["OutputDataConfig"]["S3OutputPath"] == "s3://models/train/tuning/"
+    assert definition["StaticHyperParameters"] == {"task": "country.region", "seed": "3"}
+    assert definition["OutputDataConfig"]["S3OutputPath"] == "s3://models/training/country/tuning/"
     assert definition["OutputDataConfig"]["KmsKeyId"] == "key"
     assert definition["EnableNetworkIsolation"] is True
     assert definition["RoleArn"].endswith("region-training")
 
 
 @pytest.mark.parametrize(
-    ("job", "told"), [("assemble-1", "has task 'assemble'"), ("none-1", "cannot be described")]
+    ("job", "told"),
+    [("assemble-1", "has task 'country.assemble'"), ("none-1", "cannot be described")],
 )
 def test_a_job_that_trained_no_model_is_told(sagemaker, capsys, job, told):
-    assert main(["--like", job]) == 1
+    assert tuning.main(["--like", job]) == 1
     assert told in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_features_run_is_told(tmp_path, capsys):
-    assert main(["--features", str(tmp_path)]) == 1
+    assert tuning.main(["--features", str(tmp_path)]) == 1
     assert "the features run was not finished" in capsys.readouterr().err

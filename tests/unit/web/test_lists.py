@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from listening.country.artist_index import search_text
-from ops.country.client import read_listener
+from ops.country.listener_files import read_listener
 
 from .conftest import WEB
 
@@ -109,6 +109,12 @@ def test_plays_are_numbers_from_0() -> None:
         *(None, None, 0, 12, 1034, 1034000, 12.5),
         *([None] * 5),  # NaN in JSON
     ]
+
+
+def test_no_share_is_said_to_be_certain_or_impossible() -> None:
+    shares = [1, 0.994, 0.0995, 0.0994, 0.0005, 0]
+    said = node("numbers.js", "percent", shares)
+    assert said == [">99%", "99%", "10%", "9.9%", "0.1%", "<0.1%"]
 
 
 def test_page_and_index_search_the_same_text() -> None:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from listening.errors import RequestError, ResourceError
-from ops import page, page_content
-from ops.page import serving
+from ops.country.page import serving
 
 from .conftest import WEB
 
@@ -413,123 +406,6 @@ def test_everything_to_press_or_fill_has_a_name(tab: Tab) -> None:
     ]
     assert len(found) > 10
     assert [role for role, name in found if not name.strip()] == []
-
-
-class Issuer(ThreadingHTTPServer):
-    """An OpenID Connect issuer of another origin that lets everyone in."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _IssuerHandler)
-        self.address = f"http://127.0.0.1:{self.server_port}"
-        self.asked: dict[str, str] = {}
-        self.exchanged: dict[str, str] = {}
-
-
-class _IssuerHandler(BaseHTTPRequestHandler):
-    server: Issuer
-
-    def do_GET(self) -> None:
-        place = urlsplit(self.path)
-        if place.path == "/authorize":
-            asked = {name: values[0] for name, values in parse_qs(place.query).items()}
-            self.server.asked = asked
-            self.send_response(303)
-            back = f"{asked['redirect_uri']}?code=one-time&state={asked['state']}"
-            self.send_header("Location", back)
-            self.end_headers()
-            return
-        self._send(
-            {
-                "issuer": self.server.address,
-                "authorization_endpoint": f"{self.server.address}/authorize",
-                "token_endpoint": f"{self.server.address}/token",
-            }
-        )
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.exchanged = {name: values[0] for name, values in parse_qs(body).items()}
-        self._send({"access_token": "the-token", "token_type": "Bearer"})
-
-    def _send(self, document: dict[str, Any]) -> None:
-        content = json.dumps(document).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("Access-Control-Allow-Origin", "*")
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@contextmanager
-def issuing() -> Iterator[Issuer]:
-    issuer = Issuer()
-    thread = threading.Thread(target=issuer.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield issuer
-    finally:
-        issuer.shutdown()
-        issuer.server_close()
-        thread.join()
-
-
-def test_where_it_is_hosted_one_signs_in(
-    browser: Browser, source: Source, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with issuing() as issuer:
-        sign_in = {"issuer": issuer.address, "client_id": "the-page", "audience": "the-api"}
-        monkeypatch.setattr(page, "config", lambda **_: page_content.config(sign_in))
-        allowed = page_content.content_security_policy([issuer.address])
-        monkeypatch.setitem(page.SECURITY_HEADERS, "Content-Security-Policy", allowed)
-        with serving(source, web=WEB, port=0) as address:
-            tab = browser.open(address)
-            assert "Sign in to ask" in tab.text("main")
-            assert tab.js("document.querySelector('#desk').hidden")
-            tab.click("#sign-in-start")
-            tab.wait("document.querySelector('#desk')?.hidden === false")
-            tab.wait("document.documentElement?.dataset.ready")
-            add(tab, "Björk")
-            ask(tab)
-            assert tab.js("location.search") == ""
-            tokens = {
-                event["params"]["request"]["headers"].get("Authorization")
-                for event in browser.events
-                if event["method"] == "Network.requestWillBeSent"
-                and event["params"]["request"]["url"] == f"{address}countries"
-            }
-            assert tab.complaints() == []
-            tab.close()
-    assert tokens >= {"Bearer the-token"}
-    asked, exchanged = issuer.asked, issuer.exchanged
-    assert asked["code_challenge_method"] == "S256"
-    assert (asked["client_id"], asked["audience"], asked["scope"]) == (
-        "the-page",
-        "the-api",
-        "openid",
-    )
-    digest = hashlib.sha256(exchanged["code_verifier"].encode()).digest()
-    challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
-    assert asked["code_challenge"] == challenge
-    assert (exchanged["code"], exchanged["grant_type"]) == ("one-time", "authorization_code")
-    assert exchanged["redirect_uri"] == asked["redirect_uri"] == address
-
-
-def test_a_sign_in_that_was_not_begun_here_is_refused(
-    browser: Browser, source: Source, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sign_in = {"issuer": "https://issuer.example", "client_id": "the-page"}
-    monkeypatch.setattr(page, "config", lambda **_: page_content.config(sign_in))
-    with serving(source, web=WEB, port=0) as address:
-        tab = browser.open(f"{address}?code=stolen&state=guessed")
-        assert tab.text("#sign-in-reason") == "This sign-in was not begun here. Sign in again."
-        assert tab.js("location.search") == ""
-        tab.close()
 
 
 _CONTRAST = """

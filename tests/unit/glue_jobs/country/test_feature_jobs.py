@@ -17,7 +17,6 @@ import pytest
 from listening.country.artist_table import read_artist_table
 from listening.country.layout import FeatureLayout
 from listening.country.listeners import ListenerBatch, RawListener, listener_features
-from listening.country.splits import fold_of, split_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.spark
 
+MADE, KEPT = "country/embeddings/wr_1", "country/features/jr_features"
+"""Where the runs of both jobs lie."""
 LABELS = {
     "United States": 190,
     "Germany": 110,
@@ -84,7 +85,7 @@ def write_batch(folder: Path) -> list[dict[str, Any]]:
 
 def job(run_glue: RunGlue, name: str, data: Path, *more: str) -> CompletedProcess[str]:
     return run_glue(
-        *(f"glue_jobs/{name}.py", "--JOB_NAME", name, "--JOB_ID", "j_1"),
+        *(f"glue_jobs/country/{name}.py", "--JOB_NAME", name, "--JOB_ID", "j_1"),
         *("--JOB_RUN_ID", f"jr_{name}", "--data_uri", f"{data.as_uri()}/", *more),
     )
 
@@ -94,7 +95,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, run_glue: RunGlue) -> tuple[P
     folder = tmp_path_factory.mktemp("data")
     listeners = write_batch(folder / "raw" / "first")
     workflow = ("--WORKFLOW_NAME", "w", "--WORKFLOW_RUN_ID", "wr_1")
-    for name, *more in (("embeddings", "--dimensions", "6"), ("splits", "--folds", "2")):
+    for name, *more in (("embeddings", "--dimensions", "6"), ("features", "--folds", "2")):
         ended = job(run_glue, name, folder, *workflow, *more)
         assert ended.returncode == 0, ended.stderr[-3000:]
     return folder, listeners
@@ -106,7 +107,7 @@ def read(folder: Path, name: str) -> Any:
 
 def test_every_row_is_kept_or_dropped_for_a_reason(data: tuple[Path, list[Any]]) -> None:
     folder, listeners = data
-    quality = read(folder, "embeddings/wr_1/quality.json")
+    quality = read(folder, f"{MADE}/quality.json")
     for table in ("plays", "users"):
         rows = quality[table]
         assert rows["rows_in"] == rows["rows_out"] + sum(rows["dropped"].values())
@@ -129,7 +130,7 @@ def test_every_row_is_kept_or_dropped_for_a_reason(data: tuple[Path, list[Any]])
     }
     artists = quality["artists"]
     assert artists["in"] - artists["out"] >= len(listeners)
-    selection = read(folder, "features/jr_splits/quality.json")["listeners"]
+    selection = read(folder, f"{KEPT}/quality.json")["listeners"]
     everybody = sum(selection["rows_out"].values()) + sum(selection["dropped"].values())
     assert selection["rows_in"] == len(listeners) + 1 == everybody
     assert selection["unknown_labels"] == {"Atlantis": 5}
@@ -137,9 +138,7 @@ def test_every_row_is_kept_or_dropped_for_a_reason(data: tuple[Path, list[Any]])
 
 def test_manifests_name_inputs_outputs_and_code(data: tuple[Path, list[Any]]) -> None:
     folder, _ = data
-    made, kept = (
-        read(folder, f"{run}/manifest.json") for run in ("embeddings/wr_1", "features/jr_splits")
-    )
+    made, kept = (read(folder, f"{run}/manifest.json") for run in (MADE, KEPT))
     raw = [path for path in (folder / "raw/first").rglob("*") if path.is_file()]
     assert made["inputs"] == {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -149,15 +148,17 @@ def test_manifests_name_inputs_outputs_and_code(data: tuple[Path, list[Any]]) ->
     assert kept["inputs"] == made["inputs"]
     assert re.fullmatch("[0-9a-f]{12}", made["versions"]["code"])
     assert kept["versions"]["code"] == made["versions"]["code"]
-    for manifest, run in ((made, "embeddings/wr_1"), (kept, "features/jr_splits")):
+    plays = read(folder, f"{MADE}/quality.json")["plays"]
+    assert kept["rows"] == {"in": plays["rows_in"], "out": plays["rows_out"]}
+    for manifest, run in ((made, MADE), (kept, KEPT)):
         for table, rows in manifest["outputs"].items():
             assert ds.dataset(folder / run / table).count_rows() == rows
 
 
 def test_manifest_names_what_was_kept(data: tuple[Path, list[Any]]) -> None:
     folder, _ = data
-    manifest = read(folder, "features/jr_splits/manifest.json")
-    assert read(folder, "features/latest.json") == {"run": "jr_splits"}
+    manifest = read(folder, f"{KEPT}/manifest.json")
+    assert read(folder, "country/features/latest.json") == {"run": "jr_features"}
     assert (manifest["embeddings_run"], manifest["batch"]) == ("wr_1", "first")
     assert {
         code: sum(entry[s] for s in ("train", "validation", "test"))
@@ -173,16 +174,20 @@ def test_manifest_names_what_was_kept(data: tuple[Path, list[Any]]) -> None:
 
 
 def test_splits_are_those_of_the_hash(data: tuple[Path, list[Any]]) -> None:
+    def by_hash(user_id: str) -> str:
+        place = int(hashlib.sha256(f"music-country:{user_id}".encode()).hexdigest()[:8], 16) % 1000
+        return "train" if place < 800 else "validation" if place < 900 else "test"
+
     rows = listener_rows(data[0])
     assert {row["split"] for row in rows} == {"train", "validation", "test"}
-    assert all(row["split"] == split_of(row["user_id"]) for row in rows)
+    assert all(row["split"] == by_hash(row["user_id"]) for row in rows)
 
 
 def test_features_equal_those_of_the_endpoint(data: tuple[Path, list[Any]]) -> None:
     folder, listeners = data
-    manifest = read(folder, "features/jr_splits/manifest.json")
+    manifest = read(folder, f"{KEPT}/manifest.json")
     layout = FeatureLayout.from_json(manifest["layout"])
-    table = read_artist_table(folder / "features/jr_splits/artists", manifest)
+    table = read_artist_table(folder / KEPT / "artists", manifest)
     by_user = {row["user_id"]: row for row in listener_rows(folder)}
     compared = 0
     for listener in listeners:
@@ -208,10 +213,10 @@ def test_only_test_listeners_get_features_of_the_fit_on_all_folds(
     data: tuple[Path, list[Any]],
 ) -> None:
     folder, _ = data
-    manifest = read(folder, "features/jr_splits/manifest.json")
+    manifest = read(folder, f"{KEPT}/manifest.json")
     layout = FeatureLayout.from_json(manifest["layout"])
-    table = read_artist_table(folder / "features/jr_splits/artists", manifest)
-    plays = ds.dataset(folder / "embeddings/wr_1/listeners").to_table().to_pylist()
+    table = read_artist_table(folder / KEPT / "artists", manifest)
+    plays = ds.dataset(folder / MADE / "listeners").to_table().to_pylist()
     by_user = {row["user_id"]: row for row in plays}
     differ = []
     for row in listener_rows(folder):
@@ -228,12 +233,11 @@ def test_only_test_listeners_get_features_of_the_fit_on_all_folds(
         else:
             differ.append(not same)
     assert np.mean(differ) > 0.99
-    assert {fold_of(user, folds=2) for user in by_user} == {0, 1}
 
 
 def test_plays_of_the_test_split_are_kept(data: tuple[Path, list[Any]]) -> None:
     folder, _ = data
-    rows = ds.dataset(folder / "features/jr_splits/plays/split=test").to_table().to_pylist()
+    rows = ds.dataset(folder / KEPT / "plays/split=test").to_table().to_pylist()
     tested = {r["user_id"]: r["country"] for r in listener_rows(folder) if r["split"] == "test"}
     assert {row["user_id"]: row["country"] for row in rows} == tested
     assert set(rows[0]) == {"user_id", "country", "total_scrobbles", "artist_keys", "playcounts"}
@@ -244,7 +248,7 @@ def test_the_same_batch_gives_the_same_features(
 ) -> None:
     folder, _ = data
     again = ("--embeddings_run", "wr_1", "--JOB_RUN_ID", "jr_again", "--folds", "2")
-    ended = run_glue("glue_jobs/splits.py", "--data_uri", f"{folder.as_uri()}/", *again)
+    ended = run_glue("glue_jobs/country/features.py", "--data_uri", f"{folder.as_uri()}/", *again)
     assert ended.returncode == 0, ended.stderr[-3000:]
     for old, new in zip(listener_rows(folder), listener_rows(folder, "jr_again"), strict=True):
         assert repr(old) == repr(new)  # equal bits, NaN included
@@ -254,16 +258,16 @@ def test_what_a_killed_run_left_is_never_read_and_its_rerun_is_whole(
     data: tuple[Path, list[Any]], run_glue: RunGlue
 ) -> None:
     folder, _ = data
-    tables = folder / "embeddings"
+    tables = folder / "country" / "embeddings"
     shutil.copytree(tables / "wr_1" / "listeners", tables / "wr_killed" / "listeners")
     for part in (tables / "wr_killed" / "listeners").glob("part-*"):
         part.with_name(f"part-half-{part.name}").write_bytes(part.read_bytes()[:100])
     workflow = ("--WORKFLOW_NAME", "w", "--WORKFLOW_RUN_ID", "wr_killed")
-    refused = job(run_glue, "splits", folder, *workflow, "--JOB_RUN_ID", "jr_killed")
+    refused = job(run_glue, "features", folder, *workflow, "--JOB_RUN_ID", "jr_killed")
     assert refused.returncode == 1
     assert "was not finished" in refused.stderr.strip().splitlines()[-1]
-    assert not (folder / "features" / "jr_killed" / "manifest.json").exists()
-    assert read(folder, "embeddings/latest.json")["run"] != "wr_killed"
+    assert not (folder / "country" / "features" / "jr_killed" / "manifest.json").exists()
+    assert read(tables, "latest.json")["run"] != "wr_killed"
 
     again = job(run_glue, "embeddings", folder, *workflow, "--dimensions", "6")
     assert again.returncode == 0, again.stderr[-3000:]
@@ -272,26 +276,8 @@ def test_what_a_killed_run_left_is_never_read_and_its_rerun_is_whole(
             ds.dataset(tables / run / table).to_table().to_pylist() for run in ("wr_1", "wr_killed")
         )
         assert repr(old) == repr(new)
-    manifests = [read(folder, f"embeddings/{run}/manifest.json") for run in ("wr_1", "wr_killed")]
+    manifests = [read(tables, f"{run}/manifest.json") for run in ("wr_1", "wr_killed")]
     assert manifests[0] | {"run": "wr_killed"} == manifests[1]
-
-
-def test_word2vec_finds_the_scenes(data: tuple[Path, list[Any]], run_glue: RunGlue) -> None:
-    folder, _ = data
-    options = ("--method", "word2vec", "--dimensions", "8", "--iterations", "8")
-    tables = []
-    for run in ("jr_w2v", "jr_w2v_again"):
-        ended = job(run_glue, "embeddings", folder, *options, "--JOB_RUN_ID", run)
-        assert ended.returncode == 0, ended.stderr[-3000:]
-        artists = ds.dataset(folder / "embeddings" / run / "artists").to_table()
-        tables.append(artists.sort_by("artist_id"))
-    first, again = (np.array(table["vector"].to_pylist()) for table in tables)
-    assert np.array_equal(first, again)  # so few listeners are one partition
-    keys = tables[0]["artist_key"].to_pylist()
-    unit = first / np.linalg.norm(first, axis=1, keepdims=True)
-    nearest = (unit @ unit.T - 2 * np.eye(len(unit))).argmax(axis=1)
-    scenes = [i for i, key in enumerate(keys) if key.startswith(("scene 0", "scene 1"))]
-    assert np.mean([keys[i][:7] == keys[nearest[i]][:7] for i in scenes]) > 0.9
 
 
 def test_a_batch_that_is_not_there_is_the_last_thing_said(
@@ -301,9 +287,9 @@ def test_a_batch_that_is_not_there_is_the_last_thing_said(
     assert ended.returncode == 1
     last = ended.stderr.strip().splitlines()[-1]
     assert "no batch with a _READY file; upload users and top_artists to raw/<batch>/" in last
-    assert not (tmp_path / "embeddings").exists()
+    assert not (tmp_path / "country").exists()
 
 
-def listener_rows(folder: Path, run: str = "jr_splits") -> list[dict[str, Any]]:
-    listeners = ds.dataset(folder / "features" / run / "listeners", partitioning="hive")
+def listener_rows(folder: Path, run: str = "jr_features") -> list[dict[str, Any]]:
+    listeners = ds.dataset(folder / "country" / "features" / run / "listeners", partitioning="hive")
     return sorted(listeners.to_table().to_pylist(), key=lambda row: row["user_id"])

@@ -11,10 +11,11 @@ import pyarrow.dataset as ds
 import pytest
 
 from benchmarks.synthetic_bundle import SyntheticBundle
-from listening.country.bundle import Hierarchy, load, pack, write_prior
+from listening.archive import pack, write_prior
+from listening.country.bundle import Bundle, load
 from listening.country.listeners import ListenerBatch, RawListener, listener_features
 from listening.country.predictor import ChainPredictor
-from listening.country.regions import Region, RegionTable
+from listening.country.regions import default_regions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 
-def write_raw(folder: Path, bundle: Hierarchy) -> dict[str, RawListener]:
+def write_raw(folder: Path, bundle: Bundle) -> dict[str, RawListener]:
     """Write a CSV of plays without countries and return its listeners."""
     rng = np.random.default_rng(2)
     listeners = {
@@ -50,22 +51,22 @@ def write_raw(folder: Path, bundle: Hierarchy) -> dict[str, RawListener]:
 
 def run(run_glue: RunGlue, folder: Path, version: str, *more: str) -> Any:
     return run_glue(
-        *("glue_jobs/scoring.py", "--JOB_RUN_ID", "jr_scores", "--batch", "b"),
+        *("glue_jobs/country/scoring.py", "--JOB_RUN_ID", "jr_scores", "--batch", "b"),
         *("--data_uri", f"{folder.as_uri()}/data/", "--champion", version),
-        *("--endpoint_uri", f"{folder.as_uri()}/endpoint/", *more),
+        *("--models_uri", f"{folder.as_uri()}/", *more),
     )
 
 
 def scores(folder: Path) -> dict[str, dict[str, Any]]:
-    table = ds.dataset(folder / "data/scores/jr_scores/listeners").to_table()
+    table = ds.dataset(folder / "data/country/scoring/jr_scores/listeners").to_table()
     return {row["user_id"]: row for row in table.to_pylist()}
 
 
 def test_scores_are_what_the_endpoint_answers(tmp_path: Path, run_glue: RunGlue) -> None:
     version = SyntheticBundle().write(tmp_path / "bundle")
-    pack(tmp_path / "bundle", tmp_path / "endpoint" / version / "hierarchy.tar.gz")
+    pack(tmp_path / "bundle", tmp_path / "endpoint/country" / version / "bundle.tar.gz")
     bundle = load(tmp_path / "bundle")
-    assert isinstance(bundle, Hierarchy)
+    assert isinstance(bundle, Bundle)
     listeners = write_raw(tmp_path / "data/raw/b", bundle)
     ended = run(run_glue, tmp_path, version, "--every_country", "true", "--k", "3")
     assert ended.returncode == 0, ended.stderr[-3000:]
@@ -92,21 +93,17 @@ def test_scores_are_what_the_endpoint_answers(tmp_path: Path, run_glue: RunGlue)
 
 
 def test_before_any_training_everyone_gets_the_prior(tmp_path: Path, run_glue: RunGlue) -> None:
-    table = RegionTable((Region("nordics", "Nordics", ("FI", "SE")),))
-    write_prior(
-        tmp_path / "prior",
-        regions=table,
-        countries={"FI": "Finland", "SE": "Sweden"},
-        prior={"FI": 0.4, "SE": 0.6},
-    )
-    pack(tmp_path / "prior", tmp_path / "endpoint/prior/hierarchy.tar.gz")
+    write_prior(tmp_path / "prior", system="country")
+    regions = default_regions()
+    pack(tmp_path / "prior", tmp_path / "endpoint/country/prior/bundle.tar.gz")
     raw = tmp_path / "data/raw/b"
     raw.mkdir(parents=True)
     (raw / "user_top_artists.csv").write_text("user_id,rank,artist_name\n7,1,Air\n")
     ended = run(run_glue, tmp_path, "prior")
     assert ended.returncode == 0, ended.stderr[-3000:]
     row = scores(tmp_path)["7"]
-    assert (row["countries"], row["probabilities"]) == (["SE", "FI"], [0.6, 0.4])
+    assert row["countries"] == list(regions.region_of)[:5]
+    assert row["probabilities"] == [1 / len(regions.region_of)] * 5
     assert (row["known_artists"], row["unknown_artists"], row["is_prior"]) == (0, 1, True)
     gone = run(run_glue, tmp_path, "0123456789ab")
     assert gone.returncode == 1

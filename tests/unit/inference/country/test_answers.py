@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.synthetic_bundle import EXTRA_NAMES, FIRST_EXTRA
-from inference.country.answers import HierarchyAnswerer
-from inference.country.outputs import CSV_COLUMNS, negotiate
+from inference.country.answers import BundleAnswerer
+from inference.country.handler import CountryHandler
+from inference.country.outputs import CSV_COLUMNS, WRITERS
 from inference.inference import model_fn, transform_fn
+from inference.media import negotiate
 from listening.country.chain import logits, softmax
 from listening.country.listeners import ListenerBatch, RawListener, listener_features
 from listening.errors import RequestError
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def chain(archives: Path) -> HierarchyAnswerer:
-    model = model_fn(archives / "hierarchy")
-    assert isinstance(model, HierarchyAnswerer)
+def chain(archives: Path) -> CountryHandler:
+    model = model_fn(archives / "bundle")
+    assert isinstance(model, CountryHandler)
+    assert isinstance(model.answerer, BundleAnswerer)
     return model
 
 
@@ -52,7 +55,7 @@ def probabilities(entries: list[dict[str, Any]]) -> list[float]:
 
 
 def test_the_documented_answer(
-    chain: HierarchyAnswerer, synthetic: SyntheticBundle, documents: list[dict[str, Any]]
+    chain: CountryHandler, synthetic: SyntheticBundle, documents: list[dict[str, Any]]
 ) -> None:
     document = documents[0]
     known = len({artist["artist_name"] for artist in document["top_artists"]})
@@ -68,13 +71,13 @@ def test_the_documented_answer(
     assert len(answer["regions"]) == len(synthetic.region_table.regions)
     assert (answer["known_artists"], answer["unknown_artists"]) == (known, 1)
     assert answer["prior"] is False
-    assert answer["bundle_version"] == chain.bundle.version
+    assert answer["bundle_version"] == chain.answerer.bundle.version
     for entries in (answer["countries"], answer["regions"]):
         assert probabilities(entries) == sorted(probabilities(entries), reverse=True)
 
 
 def test_all_probabilities_sum_to_one(
-    chain: HierarchyAnswerer, synthetic: SyntheticBundle, documents: list[dict[str, Any]]
+    chain: CountryHandler, synthetic: SyntheticBundle, documents: list[dict[str, Any]]
 ) -> None:
     for document in documents:
         answer = ask(chain, document | {"k": 999})
@@ -84,7 +87,7 @@ def test_all_probabilities_sum_to_one(
 
 
 def test_the_k_likeliest_are_the_first_of_all(
-    chain: HierarchyAnswerer, documents: list[dict[str, Any]]
+    chain: CountryHandler, documents: list[dict[str, Any]]
 ) -> None:
     for document in documents:
         everything = ask(chain, document | {"k": 999})["countries"]
@@ -92,7 +95,7 @@ def test_the_k_likeliest_are_the_first_of_all(
             assert ask(chain, document | {"k": k})["countries"] == everything[:k]
 
 
-def test_any_spelling_and_mbids_name_the_same_artist(chain: HierarchyAnswerer) -> None:
+def test_any_spelling_and_mbids_name_the_same_artist(chain: CountryHandler) -> None:
     spellings = ({"artist_name": "Björk"}, {"artist_name": " BJÃ¶RK "}, {"artist_name": "björk"})
     by_mbid = {"mbid": f"{FIRST_EXTRA:08x}-0000-4000-8000-000000000000"}
     answers = [ask(chain, {"top_artists": [artist]}) for artist in (*spellings, by_mbid)]
@@ -102,19 +105,19 @@ def test_any_spelling_and_mbids_name_the_same_artist(chain: HierarchyAnswerer) -
 
 @pytest.mark.parametrize("artists", [[], [{"artist_name": "nobody"}], [{"artist_name": "  "}]])
 def test_a_listener_without_a_known_artist_gets_the_prior_and_is_told(
-    chain: HierarchyAnswerer, artists: list[Any]
+    chain: CountryHandler, artists: list[Any]
 ) -> None:
     answer = ask(chain, {"top_artists": artists, "k": 999, "explain": True})
     assert answer["prior"] is True
     assert answer["known_artists"] == 0
-    expected = sorted(chain.bundle.prior.values(), reverse=True)
+    expected = sorted(chain.answerer.bundle.prior.values(), reverse=True)
     assert probabilities(answer["countries"]) == pytest.approx(expected)
     assert sum(probabilities(answer["regions"])) == pytest.approx(1)
     assert "explanation" not in answer
 
 
 def test_level_region_leaves_countries_out(
-    chain: HierarchyAnswerer, documents: list[dict[str, Any]]
+    chain: CountryHandler, documents: list[dict[str, Any]]
 ) -> None:
     whole = ask(chain, documents[0])
     answer = ask(chain, documents[0] | {"level": "region"})
@@ -147,7 +150,7 @@ listeners = st.fixed_dictionaries(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_a_batch_answers_what_its_rows_answer_alone(
-    chain: HierarchyAnswerer, batch: list[dict[str, Any]]
+    chain: CountryHandler, batch: list[dict[str, Any]]
 ) -> None:
     together = ask(chain, {"listeners": batch})["answers"]
     assert together == [ask(chain, listener) for listener in batch]
@@ -158,15 +161,15 @@ def test_a_batch_answers_what_its_rows_answer_alone(
 def test_a_batch_of_vectors_answers_what_its_rows_answer_alone(
     archives: Path, seed: int, n: int
 ) -> None:
-    model = model_fn(archives / "hierarchy")
-    width = model.bundle.layout.width  # type: ignore[attr-defined]
+    model = model_fn(archives / "bundle")
+    width = model.answerer.bundle.layout.width  # type: ignore[attr-defined]
     features = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
     together = ask_features(model, features)["answers"]
     assert together == [ask_features(model, row) for row in features]
 
 
 def test_plays_and_their_features_have_one_answer(
-    chain: HierarchyAnswerer, synthetic: SyntheticBundle, documents: list[dict[str, Any]]
+    chain: CountryHandler, synthetic: SyntheticBundle, documents: list[dict[str, Any]]
 ) -> None:
     raw, _ = synthetic.generate(3)
     features = synthetic.features(raw)
@@ -185,7 +188,7 @@ def test_plays_and_their_features_have_one_answer(
 
 
 def test_single_models_answer_what_the_chain_is_made_of(
-    chain: HierarchyAnswerer, archives: Path, synthetic: SyntheticBundle
+    chain: CountryHandler, archives: Path, synthetic: SyntheticBundle
 ) -> None:
     features = synthetic.features(synthetic.generate(4)[0])
     whole = ask_features(chain, features, ";k=99")["answers"]
@@ -207,37 +210,37 @@ def test_single_models_answer_what_the_chain_is_made_of(
 
 @pytest.mark.parametrize("kind", ["region", "country", "flat"])
 def test_single_models_refuse_plays_and_name_the_bundle(archives: Path, kind: str) -> None:
-    with pytest.raises(RequestError, match=r"hierarchy\.tar\.gz") as caught:
+    with pytest.raises(RequestError, match=r"bundle\.tar\.gz") as caught:
         ask(model_fn(archives / kind), {"top_artists": []})
     assert caught.value.status == 415
 
 
-@pytest.mark.parametrize("kind", ["hierarchy", "region"])
+@pytest.mark.parametrize("kind", ["bundle", "region"])
 def test_a_wrong_width_names_the_expected_one(archives: Path, kind: str) -> None:
     model = model_fn(archives / kind)
-    width = model.bundle.layout.width  # type: ignore[attr-defined]
+    width = model.answerer.bundle.layout.width  # type: ignore[attr-defined]
     with pytest.raises(RequestError, match=f"width {width + 1}, but .* expects {width} features"):
         ask_features(model, np.zeros(width + 1))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
-def test_a_feature_that_is_no_number_is_named(chain: HierarchyAnswerer, value: float) -> None:
-    features = np.zeros((2, chain.bundle.layout.width))
+def test_a_feature_that_is_no_number_is_named(chain: CountryHandler, value: float) -> None:
+    features = np.zeros((2, chain.answerer.bundle.layout.width))
     features[1, 0] = value
     with pytest.raises(RequestError, match=r"feature vector\[0\] of listener 1"):
         ask_features(chain, features)
 
 
 def test_total_scrobbles_may_be_missing_in_vectors_too(
-    chain: HierarchyAnswerer, documents: list[dict[str, Any]]
+    chain: CountryHandler, documents: list[dict[str, Any]]
 ) -> None:
-    features = np.zeros(chain.bundle.layout.width, dtype=np.float32)
+    features = np.zeros(chain.answerer.bundle.layout.width, dtype=np.float32)
     features[-1] = np.nan
     assert len(ask_features(chain, features)["countries"]) == 5
 
 
-def test_options_that_make_no_sense_are_refused(archives: Path, chain: HierarchyAnswerer) -> None:
-    features = np.zeros(chain.bundle.layout.width)
+def test_options_that_make_no_sense_are_refused(archives: Path, chain: CountryHandler) -> None:
+    features = np.zeros(chain.answerer.bundle.layout.width)
     for model, parameters, field in (
         (chain, ";explain=true", "explain"),
         (model_fn(archives / "region"), ";explain=true", "explain"),
@@ -259,7 +262,7 @@ def test_the_prior_answers_everyone(archives: Path) -> None:
 
 @pytest.mark.parametrize("level", ["country", "region"])
 def test_an_explanation_adds_up(
-    chain: HierarchyAnswerer, documents: list[dict[str, Any]], level: str
+    chain: CountryHandler, documents: list[dict[str, Any]], level: str
 ) -> None:
     for document in documents[:10]:
         answer = ask(chain, document | {"explain": True, "level": level})
@@ -274,9 +277,9 @@ def test_an_explanation_adds_up(
         assert total + explanation["other"] == pytest.approx(expected)
 
 
-def margin(chain: HierarchyAnswerer, document: dict[str, Any], answer: str) -> float:
+def margin(chain: CountryHandler, document: dict[str, Any], answer: str) -> float:
     """Return the answer's score less the average score, region and country model together."""
-    bundle = chain.bundle
+    bundle = chain.answerer.bundle
     listener = RawListener(
         [artist["artist_name"] for artist in document["top_artists"]],
         [artist["playcount"] for artist in document["top_artists"]],
@@ -286,8 +289,11 @@ def margin(chain: HierarchyAnswerer, document: dict[str, Any], answer: str) -> f
     batch = ListenerBatch.from_raw([listener], bundle.artists)
     features = listener_features(batch, bundle.artists, bundle.layout)[0]
     region = bundle.regions.region_of.get(answer, answer)
-    place = chain.predictor.chain.regions.index(region)
-    pairs = [(chain.predictor.region, region), (chain.predictor.country[place], answer)]
+    place = chain.answerer.predictor.chain.regions.index(region)
+    pairs = [
+        (chain.answerer.predictor.region, region),
+        (chain.answerer.predictor.country[place], answer),
+    ]
     total = 0.0
     for model, name in pairs[: 1 if answer == region else 2]:
         scores = logits(model.spec, features, model.raw_scores(features))
@@ -296,7 +302,7 @@ def margin(chain: HierarchyAnswerer, document: dict[str, Any], answer: str) -> f
 
 
 def test_a_national_artist_drives_the_answer_to_its_country(
-    chain: HierarchyAnswerer, synthetic: SyntheticBundle
+    chain: CountryHandler, synthetic: SyntheticBundle
 ) -> None:
     places = np.flatnonzero(synthetic.homes[30:] == 0)[:3] + 30
     others = np.flatnonzero(synthetic.homes[30:] == 1)[:1] + 30
@@ -310,7 +316,7 @@ def test_a_national_artist_drives_the_answer_to_its_country(
 
 
 def test_csv_has_a_line_for_each_country(
-    chain: HierarchyAnswerer, documents: list[dict[str, Any]]
+    chain: CountryHandler, documents: list[dict[str, Any]]
 ) -> None:
     batch = [documents[0] | {"user_id": "=a,b"}, {"top_artists": [], "level": "region"}]
     rows = list(csv.DictReader(io.StringIO(ask(chain, {"listeners": batch}, "text/csv"))))
@@ -324,7 +330,7 @@ def test_csv_has_a_line_for_each_country(
 
 
 def test_json_lines_have_a_line_for_each_listener(
-    chain: HierarchyAnswerer, documents: list[dict[str, Any]]
+    chain: CountryHandler, documents: list[dict[str, Any]]
 ) -> None:
     lines = ask(chain, {"listeners": documents}, "application/jsonlines").splitlines()
     assert [json.loads(line) for line in lines] == [ask(chain, doc) for doc in documents]
@@ -345,11 +351,11 @@ def test_json_lines_have_a_line_for_each_listener(
     ],
 )
 def test_negotiation(accept: str, content_type: str, expected: str) -> None:
-    assert negotiate(accept, content_type) == expected
+    assert negotiate(accept, content_type, WRITERS) == expected
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", ",", "x" * 9999])
 def test_what_cannot_be_written_is_406(accept: str) -> None:
     with pytest.raises(RequestError) as caught:
-        negotiate(accept, "application/json")
+        negotiate(accept, "application/json", WRITERS)
     assert caught.value.status == 406

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference import limits
+from inference import bodies
 from inference.country import inputs
 from inference.country.inputs import FeatureQuestions, Options, Questions, parse
 from listening.errors import RequestError
@@ -233,20 +233,20 @@ def test_no_content_type_is_json() -> None:
 
 
 def test_too_much_is_413(monkeypatch: pytest.MonkeyPatch) -> None:
-    artists = [{"artist_name": "a"}] * (limits.MAX_ARTISTS + 1)
+    artists = [{"artist_name": "a"}] * (inputs.MAX_ARTISTS + 1)
     error = refusal(json.dumps({"top_artists": artists}).encode())
     assert (error.status, "1001 artists" in str(error)) == (413, True)
-    csv = b"artist_name\n" + b"a\n" * (limits.MAX_ARTISTS + 1)
+    csv = b"artist_name\n" + b"a\n" * (inputs.MAX_ARTISTS + 1)
     assert refusal(csv, "text/csv").status == 413
-    monkeypatch.setattr(inputs, "MAX_LISTENERS", 2)
+    monkeypatch.setattr(bodies, "MAX_LISTENERS", 2)
     assert refusal(b'{"listeners": [0, 0, 0]}').status == 413
     assert refusal(b"{}\n{}\n{}\n{}", "application/jsonlines").status == 413
     assert refusal(b"user_id,mbid\na,x\nb,x\nc,x", "text/csv").status == 413
     assert refusal(npy(np.zeros((3, 1))), "application/x-npy").status == 413
-    monkeypatch.setattr(inputs, "MAX_PLAYS", 2)
+    monkeypatch.setattr(bodies, "MAX_ROWS", 2)
     assert refusal(parquet(mbid=["x"] * 3), "application/x-parquet").status == 413
-    monkeypatch.setattr(inputs, "MAX_PLAYS", 1000)
-    monkeypatch.setattr(inputs, "MAX_PARQUET", 1000)
+    monkeypatch.setattr(bodies, "MAX_ROWS", 1000)
+    monkeypatch.setattr(bodies, "MAX_PARQUET", 1000)
     bomb = parquet(mbid=["x" * 2000] * 90)
     assert refusal(bomb, "application/x-parquet").status == 413
 

@@ -11,7 +11,8 @@ import pytest
 from listening.country import artist_table
 from listening.country.artist_table import ArtistTable, read_artist_table
 from listening.country.layout import Block, FeatureLayout
-from listening.errors import BundleError, LayoutError
+from listening.errors import ArchiveError, LayoutError
+from listening.names import artist_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,13 +42,14 @@ def build(keys: list[str], **columns: object) -> ArtistTable:
 
 def test_names_are_found_in_any_spelling() -> None:
     table = build(["radiohead", "sigur rós", "björk"])
-    found = table.lookup(["BJÖRK", "Sigur RÃ³s", "nobody", "", " Radiohead "])
+    spellings = ["BJÖRK", "Sigur RÃ³s", "nobody", "", " Radiohead "]
+    found = table.lookup_keys([artist_key(spelling) for spelling in spellings])
     assert found.tolist() == [2, 1, -1, -1, 0]
     assert (table.name(2), table.key(2)) == ("Björk", "björk")
 
 
 def test_an_empty_table_knows_nobody() -> None:
-    assert build([], matrix=np.zeros((0, 5))).lookup(["a"]).tolist() == [-1]
+    assert build([], matrix=np.zeros((0, 5))).lookup_keys(["a"]).tolist() == [-1]
 
 
 def test_equal_hashes_do_not_confuse_artists(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,18 +71,18 @@ def test_arrays_go_round_through_memory_mapped_files(tmp_path: Path) -> None:
         np.save(tmp_path / f"{name}.npy", array)
     arrays = {p.stem: np.load(p, mmap_mode="r") for p in tmp_path.iterdir()}
     mapped = ArtistTable.from_arrays(arrays)
-    assert mapped.lookup(["Björk"]).tolist() == [1]
+    assert mapped.lookup_keys(["björk"]).tolist() == [1]
     assert mapped.lookup_mbids([MBID]).tolist() == [1]
     del arrays["matrix"]
-    with pytest.raises(BundleError, match="no matrix"):
+    with pytest.raises(ArchiveError, match="no matrix"):
         ArtistTable.from_arrays(arrays)
 
 
 def test_arrays_that_do_not_fit_are_refused() -> None:
     table = build(["a", "b"])
-    with pytest.raises(BundleError, match="salience has 1 entries, expected 2"):
+    with pytest.raises(ArchiveError, match="salience has 1 entries, expected 2"):
         replace(table, salience=np.ones(1, dtype=np.float32))
-    with pytest.raises(BundleError, match="key_ids leads outside the 2 artists"):
+    with pytest.raises(ArchiveError, match="key_ids leads outside the 2 artists"):
         replace(table, key_ids=np.array([0, 7], dtype=np.int32))
 
 
@@ -110,7 +112,7 @@ def test_a_features_run_is_read(tmp_path: Path) -> None:
     )
     constants = {"affinity_bias": [0.5], "region_starts": [0]}
     table = read_artist_table(tmp_path, {"artist_constants": constants})
-    assert table.lookup(["b", "a"]).tolist() == [1, 0]
+    assert table.lookup_keys(["b", "a"]).tolist() == [1, 0]
     assert table.matrix.tolist() == [[1, 2], [3, 4]]
     assert table.salience.tolist() == [1, 2]
     assert table.lookup_mbids([MBID]).tolist() == [0]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from listening.country.chain import Chain, log_probabilities, log_softmax, softmax
 from listening.country.model_spec import ModelSpec
-from listening.errors import BundleError, LayoutError
+from listening.errors import ArchiveError, LayoutError
 
 
 @st.composite
@@ -101,7 +101,6 @@ def test_log_probabilities_of_a_row_do_not_depend_on_its_batch(seed, n, classes,
         classes=tuple(f"c{i}" for i in range(classes)),
         columns=tuple(range(classes + extra)),
         base_columns=tuple(int(i) for i in rng.permutation(classes + extra)[:classes]),
-        base_weight=0.7,
         scale=0.9,
         bias=tuple(rng.normal(size=classes)),
     )
@@ -121,12 +120,11 @@ def test_the_formula():
         classes=("DE", "FR"),
         columns=(0,),
         base_columns=(2, 1),
-        base_weight=2.0,
         scale=0.5,
         bias=(0.0, 1.0),
     )
     got = log_probabilities(spec, np.array([[9.0, 3.0, 5.0]]), np.array([[1.0, -1.0]]))
-    want = softmax([[0.5 * (1 + 2 * 5), 0.5 * (-1 + 2 * 3) + 1]])
+    want = softmax([[0.5 * (1 + 5), 0.5 * (-1 + 3) + 1]])
     np.testing.assert_allclose(np.exp(got), want)
 
 
@@ -144,9 +142,9 @@ def test_scores_that_do_not_fit_are_refused():
 
 
 def test_a_chain_needs_every_country_once():
-    with pytest.raises(BundleError, match="twice"):
+    with pytest.raises(ArchiveError, match="twice"):
         Chain(("a", "b"), (("DE",), ("DE",)))
-    with pytest.raises(BundleError, match="no country model for region b"):
+    with pytest.raises(ArchiveError, match="no country model for region b"):
         Chain.of(
             ModelSpec(name="region", classes=("a", "b"), columns=()),
             {"a": ModelSpec(name="country-a", classes=("DE",), columns=())},
@@ -174,7 +172,7 @@ def test_noise_mixes_the_prior_into_every_level():
 
 
 def test_noise_needs_a_prior():
-    with pytest.raises(BundleError, match="noise"):
+    with pytest.raises(ArchiveError, match="noise"):
         ModelSpec(name="region", classes=("a", "b"), columns=(), noise=0.1)
-    with pytest.raises(BundleError, match="share of every country"):
+    with pytest.raises(ArchiveError, match="share of every country"):
         Chain(("a",), (("DE",),), noise=0.1)

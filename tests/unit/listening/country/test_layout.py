@@ -4,7 +4,7 @@ import pytest
 
 from listening.country.layout import Block, FeatureLayout
 from listening.country.model_spec import ModelSpec
-from listening.errors import BundleError, LayoutError
+from listening.errors import ArchiveError, LayoutError
 
 LAYOUT = FeatureLayout(
     (Block("vector", 3), Block("affinity", 2, ("DE", "FR")), Block("log_list_length", 1))
@@ -44,11 +44,11 @@ def test_errors_name_the_block() -> None:
 
 
 def test_model_spec_round_trip_and_refusals() -> None:
-    spec = ModelSpec("region", ("a", "b"), (0, 1), (2, 3), 0.5, 2.0, (0.1, -0.1), "m.txt", 7)
+    spec = ModelSpec("region", ("a", "b"), (0, 1), (2, 3), 2.0, (0.1, -0.1), "m.txt", 7)
     assert ModelSpec.from_json(spec.to_json()) == spec
-    with pytest.raises(BundleError, match="bias has 1 entries for 2 classes"):
+    with pytest.raises(ArchiveError, match="bias has 1 entries for 2 classes"):
         ModelSpec("region", ("a", "b"), (0,), bias=(1.0,))
-    with pytest.raises(BundleError, match="no classes"):
+    with pytest.raises(ArchiveError, match="no classes"):
         ModelSpec("region", (), ())
-    with pytest.raises(BundleError, match="not a model specification"):
+    with pytest.raises(ArchiveError, match="not a model specification"):
         ModelSpec.from_json({"name": "region"})

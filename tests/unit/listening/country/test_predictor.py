@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.synthetic_bundle import SyntheticBundle
-from listening.country.bundle import Hierarchy, load
+from listening.country.bundle import Bundle, load
 from listening.country.predictor import ChainPredictor, Model
-from listening.errors import BundleError, LayoutError
+from listening.errors import ArchiveError, LayoutError
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def predictor(tmp_path_factory: pytest.TempPathFactory) -> ChainPredictor:
     folder = tmp_path_factory.mktemp("bundle")
     SyntheticBundle().write(folder)
     bundle = load(folder)
-    assert isinstance(bundle, Hierarchy)
+    assert isinstance(bundle, Bundle)
     return ChainPredictor(bundle)
 
 
@@ -42,9 +42,9 @@ def test_scores_are_lightgbms_own_to_the_last_bit(predictor: ChainPredictor) -> 
 def test_trees_that_do_not_fit_their_model_are_refused(predictor: ChainPredictor) -> None:
     spec = predictor.bundle.region
     text = predictor.bundle.text(spec)
-    with pytest.raises(BundleError, match="the trees read"):
+    with pytest.raises(ArchiveError, match="the trees read"):
         Model(replace(spec, columns=spec.columns[1:]), text)
-    with pytest.raises(BundleError, match="not a LightGBM model"):
+    with pytest.raises(ArchiveError, match="not a LightGBM model"):
         Model(spec, "not trees")
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from listening.errors import DataError
-from listening.log.raw_formats import RawTable, recognise
+from listening.log.raw_formats import Kind, RawTable, check_columns, check_type, recognise
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,34 @@ def test_a_folder_without_plays_says_what_to_put_there() -> None:
 def test_two_files_of_one_table_are_refused() -> None:
     with pytest.raises(DataError, match=r"top_artists.csv and top_artists.parquet hold the same"):
         recognise(["top_artists.csv", "top_artists.parquet"], source="raw/b")
+
+
+def test_a_column_that_is_missing_is_named_beside_those_that_are_there() -> None:
+    check_columns(["user_id", "mbid"], ["user_id"], source="x.csv")
+    with pytest.raises(DataError, match=r"x.csv: column 'user_id' is missing; the table has a, b"):
+        check_columns(["a", "b"], ["user_id", "country"], source="x.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "expected"),
+    [
+        ("user_id", "text", None),
+        ("user_id", "integer", None),
+        ("user_id", "number", "text"),
+        ("country", "integer", "text"),
+        ("country", None, "text"),
+        ("rank", "text", None),
+        ("rank", "integer", None),
+        ("playcount", "number", None),
+        ("playcount", None, "a number"),
+    ],
+)
+def test_a_column_of_another_kind_is_refused(
+    column: str, kind: Kind | None, expected: str | None
+) -> None:
+    if expected is None:
+        check_type(column, kind, found="x", source="table")
+        return
+    reason = f"table: column '{column}' is bigint, expected {expected}; write it as such"
+    with pytest.raises(DataError, match=f"^{reason}$"):
+        check_type(column, kind, found="bigint", source="table")

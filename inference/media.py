@@ -1,0 +1,90 @@
+"""Media types: what a request's body is, and what its answer is to be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from listening.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+JSON = "application/json"
+JSON_LINES = "application/jsonlines"
+CSV = "text/csv"
+NPY = "application/x-npy"
+PARQUET = "application/x-parquet"
+
+Reader = TypeVar("Reader")
+
+
+def parse_media_type(value: str) -> tuple[str, dict[str, str]]:
+    """Split a media type such as ``text/csv; k=3`` into its name and its parameters."""
+    name, *rest = value.split(";")
+    pairs = (part.partition("=") for part in rest)
+    parameters = {key.strip().lower(): text.strip().strip('"') for key, _, text in pairs}
+    return name.strip().lower(), parameters
+
+
+def choose_reader(
+    content_type: str, readers: Mapping[str, Reader]
+) -> tuple[Reader, dict[str, str]]:
+    """Return the reader of a body, and the parameters of its media type.
+
+    Parameters
+    ----------
+    content_type
+        The Content-Type header; empty for JSON.
+    readers
+        By media type.
+
+    Raises
+    ------
+    RequestError
+        415: another media type or charset.
+    """
+    media_type, parameters = parse_media_type(content_type or JSON)
+    reader = readers.get(media_type)
+    if reader is None:
+        raise RequestError(
+            f"Content-Type {media_type!r} is not accepted; send one of {', '.join(readers)}",
+            status=415,
+        )
+    if parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
+        raise RequestError("Content-Type: charset must be utf-8", status=415)
+    return reader, parameters
+
+
+def negotiate(accept: str, content_type: str, writable: Collection[str]) -> str:
+    """Return the media type to answer in.
+
+    Parameters
+    ----------
+    accept
+        The Accept header; empty for none.
+    content_type
+        The request's: JSON Lines are answered in JSON Lines where anything is accepted.
+    writable
+        What answers can be written in.
+
+    Raises
+    ------
+    RequestError
+        406: nothing of what is accepted can be written.
+    """
+    own = JSON_LINES if parse_media_type(content_type)[0] == JSON_LINES else JSON
+    choices = []
+    for order, part in enumerate((accept or "*/*").split(",")):
+        name, parameters = parse_media_type(part)
+        try:
+            quality = float(parameters.get("q", "1"))
+        except ValueError:
+            quality = 0.0
+        wanted = own if name in {"*/*", "application/*"} else CSV if name == "text/*" else name
+        if wanted in writable and quality > 0:
+            choices.append((-quality, order, wanted))
+    if not choices:
+        raise RequestError(
+            f"Accept {accept[:200]!r}: answers can be {', '.join(writable)}", status=406
+        )
+    return min(choices)[2]

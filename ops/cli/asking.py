@@ -1,0 +1,46 @@
+"""How each system is asked from the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ops.country import command_line as country
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ops.connection import Connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """How a system is asked from the command line.
+
+    Parameters
+    ----------
+    invoke
+        The command `invoke`: gets a target and the options.
+    ask_some
+        Asks about a few listeners of a features run's test split.
+    say_some
+        Prints what `ask_some` returned; its keyword ``synthetic`` says whether they are invented.
+    all_scores
+        Arguments with which the scoring job writes all scores, beside the best.
+    """
+
+    invoke: Callable[..., None]
+    ask_some: Callable[[Connection, str], list[Any]]
+    say_some: Callable[..., None]
+    all_scores: Mapping[str, str]
+
+
+ASKING = {
+    "country": Asking(
+        invoke=country.invoke,
+        ask_some=country.ask_some,
+        say_some=country.say_some,
+        all_scores=country.ALL_SCORES,
+    )
+}
+"""By system; one that is missing here cannot be asked from the command line."""

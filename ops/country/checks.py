@@ -1,0 +1,54 @@
+"""What a deployed country is tried on: one answer and one tiny run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from listening.errors import ResourceError
+from listening.systems import COUNTRY
+from ops import runs, store
+from ops.country.client import Artist, CountryClient, Listener
+from ops.raw_folder import check_folder, upload_batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ops.connection import Connection
+
+ARTISTS = ("Radiohead", "The Beatles", "Daft Punk")
+RUN_SECONDS = 30 * 60
+
+
+def invocation(connection: Connection) -> str:
+    """Ask the endpoint."""
+    client = CountryClient(connection)
+    (answer,) = client.ask([Listener([Artist(name) for name in ARTISTS])])
+    likely = answer.countries[0]
+    return f"bundle {answer.bundle_version} says {likely.name} ({likely.probability:.0%})"
+
+
+def run(connection: Connection) -> str:
+    """Score one listener on Glue with the champion: packages, wheels, key, buckets, parameter."""
+    with TemporaryDirectory() as scratch:
+        rows = "".join(f"smoke,{rank},{artist}\n" for rank, artist in enumerate(ARTISTS, 1))
+        (Path(scratch) / "top_artists.csv").write_text(f"user_id,rank,artist_name\n{rows}")
+        raw = check_folder(Path(scratch), labelled=False)
+        batch = upload_batch(connection, raw, ready=False)
+    system, job = COUNTRY.name, runs.SCORING
+    started = runs.start_job(connection, job, system=system, arguments={"--batch": batch})
+    for state in runs.follow(
+        lambda: runs.job_run(connection, started, system=system, job=job), seconds=RUN_SECONDS
+    ):
+        ended = state
+    if ended.state != runs.SUCCEEDED:
+        raise ResourceError(f"scoring run {started} failed: {ended.reason or 'no reason given'}")
+    scored = store.scores(connection, started, system=system).num_rows
+    return f"scoring run {started} scored {scored} listener in {ended.seconds:.0f} s"
+
+
+CHECKS: dict[str, Callable[[Connection], str]] = {
+    "one invocation": invocation,
+    "one tiny run": run,
+}
