@@ -64,7 +64,7 @@ def a_listener(*names: str) -> float:
 
 def dpu_hours(listeners: int, worker_type: str) -> float:
     """Return the DPU-hours of both feature jobs: what they compute, but at least their start."""
-    cpu = a_listener("embeddings_cpu_seconds", "splits_cpu_seconds") * listeners
+    cpu = a_listener("embeddings_cpu_seconds", "features_cpu_seconds") * listeners
     computing = cpu / (3600 * CORES_A_DPU * ASSUMED["busy_share"])
     return float(max(JOBS * least_dpu_hours(worker_type), computing))
 

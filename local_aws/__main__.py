@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -46,7 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.parent is not None:
         _watch(options.parent, stop)
     try:
-        LocalServer(settings).run(stop)
+        server = LocalServer(settings)
+        # Its own temporary files, and those of what it starts, go with its scratch folder.
+        tempfile.tempdir = os.environ["TMPDIR"] = str(server.runtime.temporary)
+        server.run(stop)
     except LocalAwsError as error:
         print(error, file=sys.stderr)
         return 1

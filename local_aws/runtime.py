@@ -78,6 +78,13 @@ class Runtime:
         return self.settings.state / "work"
 
     @property
+    def temporary(self) -> Path:
+        """Folder of temporary files: what a killed emulator leaves in it, the next one removes."""
+        folder = self.work / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
     def image(self) -> Image:
         """The image, staged from the Dockerfile as the project is now."""
         with self._staging:
@@ -106,13 +113,8 @@ class Runtime:
             self._workers.submit(logged)
 
     def environment(self, python: Path) -> dict[str, str]:
-        """Return the environment of a child that may call AWS: nothing of ours is inherited.
-
-        Its temporary files lie where they are removed with everything else, however it ends.
-        """
-        temporary = self.work / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
-        own = {"AWS_ENDPOINT_URL": self.endpoint, "TMPDIR": str(temporary)}
+        """Return the environment of a child that may call AWS: nothing of ours is inherited."""
+        own = {"AWS_ENDPOINT_URL": self.endpoint, "TMPDIR": str(self.temporary)}
         return isolated_environment(python) | CREDENTIALS | own
 
     def close(self) -> None:

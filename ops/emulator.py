@@ -256,6 +256,7 @@ class Emulator:
             environment=LOCAL_ENVIRONMENT,
             log=self.deploy_log,
             variables={
+                "TMPDIR": str(self.state / "work" / "tmp"),
                 "AWS_ENDPOINT_URL": connection.endpoint_url or "",
                 "AWS_ENDPOINT_URL_S3_FOR_CLOUDFORMATION": f"https://s3.{LOCAL_REGION}.amazonaws.com",
                 "AWS_ACCESS_KEY_ID": LOCAL_CREDENTIAL,

@@ -18,7 +18,7 @@ def test_a_small_run_pays_for_the_start_of_its_jobs() -> None:
 
 def test_costs_are_those_of_a_listener_times_listeners() -> None:
     measured = cost.MEASURED
-    cpu = measured["embeddings_cpu_seconds"] + measured["splits_cpu_seconds"]
+    cpu = measured["embeddings_cpu_seconds"] + measured["features_cpu_seconds"]
     seconds = cost.dpu_hours(100_000_000, "G.1X") * 3600 * 4 * cost.ASSUMED["busy_share"]
     assert seconds == pytest.approx(cpu * 100_000_000 / measured["listeners"])
     hours = [cost.training_hours(n, "ml.m5.4xlarge", "flat") for n in (10**7, 10**8)]

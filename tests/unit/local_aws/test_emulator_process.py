@@ -10,10 +10,12 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import psutil
 import pytest
 
 from local_aws.processes import Command, Processes
+from local_aws.runtime import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,6 +85,41 @@ def test_it_stops_when_the_process_that_it_belongs_to_ends(emulators: Emulators)
     owner.kill()
     owner.wait()
     assert emulators.started[0].wait(30) == 0
+
+
+LEAVES_FILES = """
+import pathlib, tempfile, time
+folder = tempfile.mkdtemp()
+pathlib.Path(folder, "large").write_bytes(bytes(1000))
+print(folder, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_emulator_leaves_nothing_in_the_temp_folder(
+    emulators: Emulators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    monkeypatch.setenv("TMPDIR", str(outside))
+    endpoint = emulators.start()["endpoint"]
+    session = boto3.Session("testing", "testing", region_name=REGION)
+    s3, glue = (session.client(name, endpoint_url=endpoint) for name in ("s3", "glue"))
+    s3.create_bucket(Bucket="scripts")
+    s3.put_object(Bucket="scripts", Key="leaves.py", Body=LEAVES_FILES.encode())
+    command = {"Name": "glueetl", "ScriptLocation": "s3://scripts/leaves.py"}
+    glue.create_job(Name="leaves", Role="any", Command=command)
+    run_id = glue.start_job_run(JobName="leaves")["JobRunId"]
+    output = emulators.settings.state / "logs" / "glue" / "leaves" / f"{run_id}.output.log"
+    left = Path(wait_until(lambda: output.exists() and output.read_text().strip()))
+    assert left.is_relative_to(emulators.settings.state)
+    emulators.started[0].kill()
+    emulators.started[0].wait()
+    assert (left / "large").exists()
+    assert not list(outside.iterdir())
+    emulators.record.unlink()
+    emulators.start()
+    assert not left.exists()
 
 
 @pytest.fixture
