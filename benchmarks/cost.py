@@ -196,7 +196,7 @@ def limits() -> list[tuple[str, float, str]]:
     country, serving = settings.deployed[SYSTEM], settings.serving
     glue, training = country.glue, country.training
     cores = DPUS[glue.worker_type] * glue.max_workers * CORES_A_DPU * ASSUMED["busy_share"]
-    slower = max(a_listener(f"{job}_cpu_seconds") for job in ("embeddings", "splits"))
+    slower = max(a_listener(f"{job}_cpu_seconds") for job in ("embeddings", "features"))
     vector = 4 * ASSUMED["features"]
     in_time = training.max_runtime_minutes / 60
     month = ASSUMED["hours_a_month"] * 3600 / (ASSUMED["asked_a_month"] * ASSUMED["peak_over_mean"])

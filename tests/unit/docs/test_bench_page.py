@@ -18,7 +18,7 @@ DOCUMENTS: dict[str, Any] = {
         "scale": [
             {"listeners": n, "job": job, "seconds": n / 999, "cpu_seconds": 20.0, "peak_gb": 2.5}
             for n in (20_000, 80_000)
-            for job in ("embeddings", "splits")
+            for job in ("embeddings", "features")
         ],
     },
     "training": {
