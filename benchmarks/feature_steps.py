@@ -24,9 +24,9 @@ from glue_jobs.arrow import read_listeners
 from glue_jobs.country import embeddings, svd
 from glue_jobs.country.cleaning import artist_names, clean
 from glue_jobs.country.featuriser import Featuriser, listener_frame
+from glue_jobs.country.raw import read_raw
 from glue_jobs.country.selection import split
 from glue_jobs.job import job_session
-from glue_jobs.raw import read_raw
 from glue_jobs.storage import Storage
 from listening.country.artist_table import ArtistFeatures
 from listening.country.layout import Block, FeatureLayout

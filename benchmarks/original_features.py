@@ -17,9 +17,9 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from glue_jobs.country.features import Parameters, described
+from glue_jobs.country.raw import read_raw
 from glue_jobs.country.selection import count_labels, select
 from glue_jobs.job import job_session
-from glue_jobs.raw import read_raw
 from glue_jobs.storage import Storage
 from listening.country.layout import Block, FeatureLayout
 from listening.country.regions import default_regions

@@ -55,9 +55,9 @@ from glue_jobs.country import features as features_job  # noqa: E402
 from glue_jobs.country.cleaning import artist_names, clean  # noqa: E402
 from glue_jobs.country.featuriser import Featuriser, feature_layout, listener_frame  # noqa: E402
 from glue_jobs.country.packing import to_batch  # noqa: E402
+from glue_jobs.country.raw import read_raw  # noqa: E402
 from glue_jobs.country.selection import bucket, count_labels, select, split  # noqa: E402
 from glue_jobs.job import job_session  # noqa: E402
-from glue_jobs.raw import read_raw  # noqa: E402
 from glue_jobs.storage import Storage  # noqa: E402
 from listening.country.chain import log_probabilities, log_softmax  # noqa: E402
 from listening.country.layout import Block, FeatureLayout  # noqa: E402

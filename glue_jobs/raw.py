@@ -1,35 +1,63 @@
-"""Raw batches as two tables of known columns and types."""
+"""Raw batches as tables of known columns and types."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from glue_jobs.job import SPARK_ERRORS, first_cause
 from listening.errors import DataError
+from listening.log.parts import Field, Part, read_part
 from listening.log.raw_formats import (
-    PLAYS_COLUMNS,
-    PLAYS_OPTIONAL,
-    TEXT,
-    USERS_COLUMNS,
-    USERS_OPTIONAL,
-    Kind,
     RawTable,
-    check_columns,
-    check_type,
+    check_entry,
     file_format,
+    lacking,
     no_rows,
     recognise,
+)
+from listening.log.tables import TABLES, Kind, LogTable
+from listening.log.values import (
+    BLANKS,
+    DIGIT_FIRST,
+    EPOCH,
+    EPOCH_UNITS,
+    LARGEST_INTEGER,
+    NUMBER,
+    TIME,
 )
 from listening.resources import RAW, READY
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from collections.abc import Sequence
 
     from glue_jobs.storage import Storage
+
+SPARK_TYPES: dict[Kind, str] = {
+    "id": "string",
+    "text": "string",
+    "integer": "double",
+    "number": "double",
+    "time": "timestamp",
+}
+TEXT_OPTIONS: dict[str, str | int] = {
+    "escape": '"',
+    "multiLine": True,
+    "mode": "FAILFAST",
+    "maxCharsPerColumn": -1,
+    "columnPruning": False,  # else a row of another width passes
+}
+TAB_OPTIONS: dict[str, str | int] = {
+    "sep": "\t",
+    "quote": "",
+    "mode": "FAILFAST",
+    "maxCharsPerColumn": -1,
+    "columnPruning": False,
+}
 
 
 def latest_batch(storage: Storage) -> str:
@@ -55,111 +83,227 @@ def latest_batch(storage: Storage) -> str:
     return max(ready)[1]
 
 
-def read_raw(storage: Storage, batch: str, *, labelled: bool = True) -> tuple[DataFrame, DataFrame]:
-    """Read a batch of raw data.
+@dataclass(frozen=True)
+class RawBatch:
+    """A batch of raw data.
 
     Parameters
     ----------
     storage
-        Where the batch lies.
-    batch
-        Its name.
-    labelled
-        Whether a table of users must have a column of countries.
-
-    Returns
-    -------
-    plays
-        ``user_id``, ``artist_name``, ``mbid`` (strings), ``rank``, ``playcount`` (doubles, null
-        where there is no number).
-    users
-        ``user_id``, ``country`` (strings), ``total_scrobbles`` (double); empty where the batch has
-        no table of users.
-
-    Raises
-    ------
-    DataError
-        The batch or a column is missing, a table is empty or a column of the wrong type.
+        Where it lies.
+    prefix
+        Its folder's.
+    tables
+        What is in it, by the table's name.
     """
-    source = f"{RAW}{batch}/"
-    entries = [entry.name for entry in storage.entries(source)]
-    if not entries:
-        raise DataError(
-            f"{storage.uri(source)}: there is no such batch; upload one or name another"
+
+    storage: Storage
+    prefix: str
+    tables: dict[str, RawTable]
+
+    @classmethod
+    def find(cls, storage: Storage, batch: str, *, needs: Sequence[str]) -> RawBatch:
+        """Find the tables of a batch.
+
+        Parameters
+        ----------
+        storage
+            Where it lies.
+        batch
+            Its name.
+        needs
+            Tables that must be in it, or one that they are derived from.
+
+        Raises
+        ------
+        DataError
+            The batch or a table is missing.
+        """
+        prefix = f"{RAW}{batch}/"
+        entries = [entry.name for entry in storage.entries(prefix)]
+        if not entries:
+            raise DataError(
+                f"{storage.uri(prefix)}: there is no such batch; upload one or name another"
+            )
+        tables = recognise(entries, source=storage.uri(prefix))
+        if missing := lacking(tables, needs):
+            raise DataError(f"{storage.uri(prefix)}: no table {' and '.join(missing)} in it")
+        return cls(storage, prefix, tables)
+
+    def __contains__(self, table: str) -> bool:
+        return table in self.tables
+
+    def read(self, name: str, *, required: Sequence[str] = ()) -> DataFrame:
+        """Read a table of the batch.
+
+        Parameters
+        ----------
+        name
+            The table's.
+        required
+            Columns that it must have beside those that the table needs.
+
+        Returns
+        -------
+        DataFrame
+            All columns of the table, null where it does not have them or they hold something else;
+            no rows where the batch does not have the table.
+
+        Raises
+        ------
+        DataError
+            It is empty, or a part of it cannot be read; names part, column and remedy.
+        """
+        table = TABLES[name]
+        if name not in self.tables:
+            nothing = self.storage.spark.range(0)
+            return nothing.select(*(_absent(table, column) for column in table.names))
+        groups: dict[tuple[object, ...], list[Part]] = {}
+        used: dict[str, dict[str, Field]] = {}
+        for part in self._parts(self.tables[name]):
+            used[part.source] = part.used(table, required=required)
+            fields = part.fields if part.format != "parquet" else used[part.source]
+            groups.setdefault((part.format, *fields.items()), []).append(part)
+        where = self.storage.uri(self.prefix + self.tables[name].name)
+        try:
+            frames = [self._group(table, parts, used[parts[0].source]) for parts in groups.values()]
+            frame = reduce(DataFrame.unionByName, frames)
+            empty = frame.isEmpty()
+        except SPARK_ERRORS as error:
+            raise DataError(
+                f"{where}: not readable ({first_cause(error)}); `listening data check` tells the "
+                "file and line"
+            ) from error
+        if empty:
+            raise no_rows(where)
+        return frame
+
+    def _parts(self, raw: RawTable) -> list[Part]:
+        """Return what each file of a table says of itself; a folder within it is refused."""
+        key = self.prefix + raw.name
+        if raw.format is not None:
+            files = [(key, raw.format)]
+        else:
+            entries = [e for e in self.storage.entries(key) if not e.name.startswith(("_", "."))]
+            for entry in entries:
+                check_entry(self.storage.uri(f"{key}/{entry.name}"), is_folder=entry.is_folder)
+            files = [(f"{key}/{e.name}", form) for e in entries if (form := file_format(e.name))]
+        if not files:
+            raise DataError(f"{self.storage.uri(key)}: the folder is empty; it should hold parts")
+        parts = []
+        for place, form in files:
+            with self.storage.reader(place) as file:
+                part = read_part(
+                    file, source=self.storage.uri(place), format_=form, columns=raw.columns
+                )
+            parts.append(part)
+        return parts
+
+    def _group(self, table: LogTable, parts: list[Part], used: dict[str, Field]) -> DataFrame:
+        """Read the parts of one schema, by their own columns."""
+        first, reader = parts[0], self.storage.spark.read
+        paths = [part.source for part in parts]
+        if first.format == "parquet":
+            schema = ", ".join(f"`{name}` {field.spark}" for name, field in used.items())
+            frame = reader.schema(schema).parquet(*paths)
+        else:
+            schema = ", ".join(f"`{name}` string" for name in first.fields)
+            options = TEXT_OPTIONS if first.format == "csv" else TAB_OPTIONS
+            header = self.tables[table.name].columns is None
+            frame = reader.schema(schema).options(**options, header=header).csv(paths)
+        return frame.select(
+            *(
+                read_column(name, table[name].kind, used[name]).alias(name)
+                if name in used
+                else _absent(table, name)
+                for name in table.names
+            )
         )
-    tables = recognise(entries, source=storage.uri(source))
-    plays = _read(storage, source, tables.plays, PLAYS_COLUMNS, PLAYS_OPTIONAL)
-    if tables.users is None:
-        return plays, plays.select(
-            "user_id", F.lit(None).cast("string").alias("country"), _nothing("total_scrobbles")
-        ).limit(0)
-    optional = USERS_OPTIONAL if labelled else (*USERS_OPTIONAL, "country")
-    return plays, _read(storage, source, tables.users, USERS_COLUMNS, optional)
 
 
-def _read(
-    storage: Storage,
-    source: str,
-    table: RawTable,
-    columns: tuple[str, ...],
-    optional: tuple[str, ...],
-) -> DataFrame:
-    where = storage.uri(source + table.name)
-    try:
-        frame = _open(storage, source, table)
-        empty = frame.isEmpty()
-    except SPARK_ERRORS as error:
-        raise DataError(
-            f"{where}: not readable ({first_cause(error)}); write the file anew"
-        ) from error
-    required = [name for name in columns if name not in optional]
-    check_columns(frame.columns, required, source=where)
-    if empty:
-        raise no_rows(where)
-    return frame.select(
-        *(_column(frame, name, where) for name in dict.fromkeys((*columns, *optional)))
+def _absent(table: LogTable, name: str) -> Column:
+    return F.lit(None).cast(SPARK_TYPES[table[name].kind]).alias(name)
+
+
+def read_column(name: str, kind: Kind, field: Field) -> Column:
+    """Return a column as what its kind says, as `listening.log.values.read` does.
+
+    Parameters
+    ----------
+    name, kind
+        Of the table's column.
+    field
+        As what it was written.
+    """
+    column = F.col(f"`{name}`")
+    if kind == "text":
+        return column
+    if field.written == "text":
+        column = F.regexp_replace(column, BLANKS, "")
+    if kind == "id":
+        return _id(column, field)
+    if kind == "time":
+        return _time_of_text(column) if field.written == "text" else _time(column, field)
+    return _finite(_number_of_text(column) if field.written == "text" else column.cast("double"))
+
+
+def _id(column: Column, field: Field) -> Column:
+    if field.written == "text":
+        return F.when(column != "", column)
+    if field.written == "integer":
+        return column.cast("string")
+    number = column.cast("double")
+    whole = (number == F.floor(number)) & (F.abs(number) < LARGEST_INTEGER)
+    return F.when(whole, number.cast("bigint").cast("string"))
+
+
+def _number_of_text(column: Column) -> Column:
+    valid = column.rlike(NUMBER) & column.rlike(DIGIT_FIRST)
+    return F.when(valid, F.regexp_replace(column, ",", "").cast("double"))
+
+
+def _finite(column: Column) -> Column:
+    return F.when(~F.isnan(column) & (F.abs(column) < float("inf")), column)
+
+
+def _time(column: Column, field: Field) -> Column:
+    if field.written == "time":
+        return column.cast("timestamp")
+    if field.written == "nanoseconds":
+        return F.timestamp_micros(F.floor(column / 1000).cast("bigint"))
+    return _instant(_epoch(column.cast("double")))
+
+
+def _epoch(count: Column) -> Column:
+    """Return microseconds of a count since 1970, by the unit that its size tells."""
+    scaled = F.when(F.isnan(count), F.lit(None))
+    for limit, unit in EPOCH_UNITS:
+        scaled = scaled.when(F.abs(count) < limit, count * unit)
+    return scaled
+
+
+def _instant(micros: Column) -> Column:
+    valid = F.abs(micros) < LARGEST_INTEGER
+    return F.when(valid, F.timestamp_micros(F.floor(micros).cast("bigint")))
+
+
+def _time_of_text(column: Column) -> Column:
+    pattern = TIME.replace("(?P<", "(?<")
+    groups = ("date", "minute", "second", "fraction", "zone")
+    date, minute, second, fraction, zone = (
+        F.regexp_extract(column, pattern, place) for place in range(1, len(groups) + 1)
     )
 
+    def part(found: Column, absent: str) -> Column:
+        return F.when(found == "", absent).otherwise(found)
 
-def _open(storage: Storage, source: str, table: RawTable) -> DataFrame:
-    uri = storage.uri(source + table.name)
-    form = table.format
-    if form is None:
-        forms = {file_format(part.name) for part in storage.entries(source + table.name)} - {None}
-        if len(forms) != 1:
-            raise DataError(f"{uri}: a folder must hold .parquet or .csv files, and only one kind")
-        form = forms.pop()
-    reader = storage.spark.read
-    if form == "parquet":
-        return reader.parquet(uri)
-    if form == "csv":
-        return reader.csv(uri, header=True, escape='"', nullValue="")
-    frame = reader.csv(uri, sep="\t", quote="", nullValue="")
-    names = table.columns or ()
-    if len(frame.columns) != len(names):
-        raise DataError(
-            f"{uri}: {len(frame.columns)} columns, expected {len(names)}: {', '.join(names)}"
-        )
-    return frame.toDF(*names)
-
-
-def _column(frame: DataFrame, name: str, where: str) -> Column:
-    if name not in frame.columns:
-        return _nothing(name)
-    column, kind = F.col(f"`{name}`"), frame.schema[name].dataType
-    check_type(name, _kind(kind), found=kind.simpleString(), source=where)
-    if name in TEXT:
-        return F.trim(column.cast("string")).alias(name) if name == "user_id" else column
-    return column.cast("double").alias(name)
-
-
-def _kind(kind: T.DataType) -> Kind | None:
-    if isinstance(kind, T.StringType):
-        return "text"
-    if isinstance(kind, T.IntegralType):
-        return "integer"
-    return "number" if isinstance(kind, T.NumericType) else None
-
-
-def _nothing(name: str) -> Column:
-    return F.lit(None).cast("string" if name in TEXT else "double").alias(name)
+    written = F.concat(
+        date, F.lit(" "), part(minute, "00:00"), F.lit(":"), part(second, "00"),
+        F.lit("."), part(fraction, "0"),
+    )  # fmt: skip
+    hours, minutes = (F.substring(zone, start, 2).cast("bigint") for start in (2, -2))
+    sign = F.when(zone.startswith("-"), -1).when(zone.startswith("+"), 1).otherwise(0)
+    offset = F.coalesce(sign * (hours * 60 + minutes), F.lit(0)) * 60_000_000
+    told = F.when(date != "", written.cast("timestamp"))
+    counted = F.when(column.rlike(EPOCH), _instant(_epoch(column.cast("double"))))
+    return F.coalesce(F.timestamp_micros(F.unix_micros(told) - offset), counted)

@@ -5,12 +5,17 @@ So that ``s3://`` on AWS, ``s3://`` on the emulator and ``file://`` in a test ta
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+READ_AHEAD = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,12 @@ class Storage:
         finally:
             stream.close()
 
+    def reader(self, key: str) -> io.BufferedReader:
+        """Return a file to read from wherever one seeks, such as at the end of parquet."""
+        path, system = self._path(key)
+        size = system.getFileStatus(path).getLen()
+        return io.BufferedReader(_Reader(self._jvm, system.open(path), size), READ_AHEAD)
+
     def exists(self, key: str) -> bool:
         """Tell whether there is a file or folder."""
         path, system = self._path(key)
@@ -97,3 +108,42 @@ class Storage:
         path = self._jvm.org.apache.hadoop.fs.Path(self.uri(key))
         configuration = self.spark._jsc.hadoopConfiguration()
         return path, path.getFileSystem(configuration)
+
+
+class _Reader(io.RawIOBase):
+    """A stream of Hadoop's as a file of Python's."""
+
+    def __init__(self, jvm: Any, stream: Any, size: int) -> None:
+        self._jvm = jvm
+        self._stream = stream
+        self._size = size
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        self._place = start + offset
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), self._size - self._place)
+        if wanted <= 0:
+            return 0
+        self._stream.seek(self._place)
+        found = self._jvm.org.apache.commons.io.IOUtils.toByteArray(self._stream, wanted)
+        buffer[:wanted] = bytes(found)
+        self._place += wanted
+        return wanted
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()

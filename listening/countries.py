@@ -34,7 +34,10 @@ def country_code(label: str | None) -> str | None:
 
 def is_no_country(label: str | None) -> bool:
     """Tell whether a label says that there is no country, as opposed to one we do not know."""
-    return _normalise(label or "") in _no_country()
+    plain = _normalise(label or "")
+    if plain:
+        return plain in _no_country()
+    return all(unicodedata.category(letter)[0] in "CPZ" for letter in label or "")
 
 
 @cache
@@ -54,8 +57,9 @@ def country_name(code: str) -> str:
 
 def _normalise(label: str) -> str:
     letters = unicodedata.normalize("NFKD", label).casefold()
-    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return _NOT_WORD.sub(" ", plain).strip()
+    plain = "".join(c for c in letters if c != "." and not unicodedata.combining(c))
+    words = _NOT_WORD.sub(" ", plain.replace("&", " and ")).strip()
+    return re.sub(r"^st\b", "saint", words)
 
 
 @cache
@@ -68,9 +72,11 @@ def _codes() -> dict[str, str]:
     codes = {_normalise(text): KOSOVO[0] for text in KOSOVO}
     for country in pycountry.countries:
         for field in ("alpha_2", "alpha_3", "name", "official_name", "common_name"):
-            label = getattr(country, field, None)
-            if label:
-                codes.setdefault(_normalise(label), country.alpha_2)
+            label = getattr(country, field, "")
+            first, comma, last = label.partition(", ")  # Korea, Republic of
+            for written in (label, f"{last} {first}" if comma else "", f"the {label}"):
+                if written.strip():
+                    codes.setdefault(_normalise(written), country.alpha_2)
     codes.update((_normalise(label), code) for label, code in _label_table()["labels"].items())
     return {label: code for label, code in codes.items() if label not in _no_country()}
 

@@ -24,6 +24,13 @@ _MAC_ROMAN = re.compile(
 """UTF-8 read as Mac Roman: the first byte of a letter, then later ones."""
 
 
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
+"""What shows nothing: zero width, soft hyphens, direction marks, variation selectors, fillers."""
+
+
 def display_name(raw: str) -> str:
     """Return an artist's name with mojibake, HTML entities and white space repaired.
 
@@ -62,6 +69,10 @@ def artist_key(raw: str) -> str:
     --------
     >>> artist_key("SIGUR  RO\u0301S") == artist_key("Sigur RÃ³s") == "sigur rós"
     True
+    >>> artist_key("Sigur\u200b R\xf3s\u200e")
+    'sigur rós'
     """
     key = display_name(raw).casefold()
-    return key if key.isascii() else unicodedata.normalize("NFKC", key)
+    if key.isascii():
+        return key
+    return unicodedata.normalize("NFKC", " ".join(_INVISIBLE.sub("", key).split()))

@@ -202,6 +202,8 @@ class System:
         What it answers.
     needs, uses
         Tables of the listening log that it cannot do without, and that it makes use of.
+    labels
+        Columns that training learns from, by their table; scoring can do without both.
     jobs
         Its Glue jobs; those of the workflow in their order.
     train
@@ -223,6 +225,7 @@ class System:
     question: str
     needs: tuple[str, ...]
     uses: tuple[str, ...] = ()
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     jobs: tuple[Job, ...]
     train: tuple[Task, ...] = ()
     assemble: tuple[Channel, ...]
@@ -307,6 +310,7 @@ COUNTRY = System(
     name="country",
     question="Which country is a listener from, judged by the artists they play?",
     needs=("users", "top_artists"),
+    labels={"users": ("country",)},
     jobs=(
         Job(
             name="embeddings",
@@ -406,18 +410,6 @@ COUNTRY = System(
         ),
     ),
 )
-
-LOG: dict[str, dict[str, str]] = {
-    "users": {"user_id": "string", "country": "string", "total_scrobbles": "bigint"},
-    "top_artists": {
-        "user_id": "string",
-        "rank": "bigint",
-        "artist_name": "string",
-        "playcount": "bigint",
-        "mbid": "string",
-    },
-}
-"""The tables of the listening log as the catalogue knows them: columns with their Hive types."""
 
 SYSTEMS = {system.name: system for system in (COUNTRY,)}
 """Every system by its name."""

@@ -3,37 +3,100 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
+from listening.countries import country_code, is_no_country
 from listening.errors import DataError
+from listening.log import rows
+from listening.log.parts import Field, read_part
+from listening.log.plays import ROW_REASONS, settle
 from listening.log.raw_formats import (
-    PLAYS_COLUMNS,
-    PLAYS_OPTIONAL,
     SYNTHETIC,
-    USERS_COLUMNS,
-    USERS_OPTIONAL,
-    check_columns,
-    check_type,
+    check_entry,
     file_format,
+    lacking,
     no_rows,
     recognise,
 )
+from listening.log.tables import TABLES
+from listening.log.values import ARROW_TYPES, read
+from listening.names import artist_key
 from listening.resources import RAW, READY
+from listening.systems import SYSTEMS
 from ops.connection import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from listening.log.raw_formats import Kind, RawTable
+    from listening.log.raw_formats import RawTable
+    from listening.log.tables import LogTable
+    from listening.systems import System
     from ops.connection import Connection
+
+ROWS_PER_BATCH = 200_000
+EXAMPLES = 5  # of what is told in a sentence
+COMMAS = r"^[+-]?[0-9]{1,3}(,[0-9]{3})+"
+
+
+@dataclass(kw_only=True)
+class Counts:
+    """What a table holds.
+
+    Parameters
+    ----------
+    rows
+        How many, those included that are dropped.
+    dropped
+        Rows that no job uses, by reason.
+    listeners
+        Their ids.
+    unread
+        By column, how often which value is none of the column's kind.
+    commas
+        By column, values whose commas are taken for thousands'.
+    fractions
+        By column, which values are fractions where whole numbers are meant.
+    negative
+        By column, values below 0.
+    labels
+        Country labels that name no country we know, and how often.
+    """
+
+    rows: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    listeners: set[str] = field(default_factory=set)
+    unread: dict[str, Counter[str]] = field(default_factory=dict)
+    commas: Counter[str] = field(default_factory=Counter)
+    negative: Counter[str] = field(default_factory=Counter)
+    fractions: dict[str, Counter[str]] = field(default_factory=dict)
+    labels: Counter[str] = field(default_factory=Counter)
+    labelled: int = 0
+
+    def warnings(self, table: str) -> Iterator[str]:
+        """Yield a sentence for everything that is read, but may not be what was meant."""
+        for reason, count in self.dropped.items():
+            yield f"{table}: {count:,} of {self.rows:,} rows will be dropped: {words(reason)}"
+        for column, values in self.unread.items():
+            yield f"{table}: column '{column}' holds no {_kind(table, column)} in {_some(values)}"
+        for column, count in self.commas.items():
+            yield f"{table}: column '{column}' has {count:,} values with commas, read as thousands"
+        for column, count in self.negative.items():
+            yield f"{table}: column '{column}' has {count:,} values below 0"
+        for column, values in self.fractions.items():
+            yield (
+                f"{table}: column '{column}' should hold whole numbers; {_some(values)} are "
+                "fractions: thousands are written without points"
+            )
+        if self.labels:
+            yield f"{table}: column 'country' names no known country in {_some(self.labels)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,62 +109,117 @@ class RawFolder:
         Where it lies.
     files
         What belongs to it.
-    listeners
-        Rows of the table of users; None where there is no such table.
-    plays
-        Rows of the table of plays.
+    tables
+        What each table holds.
     synthetic
         Whether the listeners are invented.
     """
 
     folder: Path
     files: tuple[Path, ...]
-    listeners: int | None
-    plays: int
+    tables: dict[str, Counts]
     synthetic: bool
 
+    @property
+    def listeners(self) -> int:
+        """How many listeners the table of users has; without one, those of the other tables."""
+        if "users" in self.tables:
+            return len(self.tables["users"].listeners)
+        return len(set().union(*(counts.listeners for counts in self.tables.values())))
 
-def check_folder(folder: Path, *, labelled: bool = True) -> RawFolder:
+    @property
+    def summary(self) -> str:
+        """What there is, in words."""
+        rows_ = ", ".join(f"{c.rows:,} rows of {name}" for name, c in self.tables.items())
+        return f"{self.listeners:,} listeners, {rows_}" + (", SYNTHETIC" if self.synthetic else "")
+
+    @property
+    def usable_by(self) -> list[str]:
+        """Names of the systems whose tables are all there."""
+        return [s.name for s in SYSTEMS.values() if not lacking(self.tables, s.needs)]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may not be as it was meant, a sentence each."""
+        return [line for name, counts in self.tables.items() for line in counts.warnings(name)]
+
+
+def words(reason: str) -> str:
+    """Return a reason as words."""
+    return reason.replace("_", " ").replace("no user id", "no user_id")
+
+
+def check_folder(folder: Path, *, system: System | None = None, labelled: bool = True) -> RawFolder:
     """Check that a folder holds raw data which the jobs can use.
 
     Parameters
     ----------
     folder
-        Holds the tables of plays and users in one of the forms of `raw_formats`.
+        Holds tables of the log in one of the forms of `raw_formats`.
+    system
+        Which system is to use it; None for any.
     labelled
-        Whether countries are needed: for training they are, for scoring not.
+        Whether it is to be learned from: to score, no labels are needed.
 
     Raises
     ------
     DataError
-        A table or column is missing, empty or of the wrong type; names the file and the remedy.
+        A table or column is missing, empty or cannot be read; names file, line or column, and the
+        remedy.
     """
     if not folder.exists():
         raise DataError(f"{folder}: there is no such folder")
     if not folder.is_dir():
         raise DataError(f"{folder} is a file; give the folder that holds users and top_artists")
-    tables = recognise([path.name for path in folder.iterdir()], source=str(folder))
-    files = _files(folder / tables.plays.name)
-    plays = _check_plays(folder, tables.plays)
-    listeners = None
-    if tables.users is not None:
-        files += _files(folder / tables.users.name)
-        listeners = _check_users(folder, tables.users, labelled=labelled)
-    elif labelled:
-        raise DataError(
-            f"{folder}: no table of users; put users.parquet, .csv or .csv.gz "
-            "(user_id, country) there, since training needs countries"
+    found = recognise([path.name for path in folder.iterdir()], source=str(folder))
+    if system is not None:
+        _check_needs(folder, found, system, labelled=labelled)
+    files: list[Path] = []
+    tables: dict[str, Counts] = {}
+    for name, raw in found.items():
+        required = system.labels.get(name, ()) if system is not None and labelled else ()
+        paths = _files(folder / raw.name)
+        files += paths
+        tables[name] = _count(folder / raw.name, paths, raw, TABLES[name], required)
+    if system is None and all(lacking(found, each.needs) for each in SYSTEMS.values()):
+        lacks = "; ".join(
+            f"{each.name} lacks {' and '.join(lacking(found, each.needs))}"
+            for each in SYSTEMS.values()
         )
+        raise DataError(f"{folder}: no system can use {', '.join(found)} alone: {lacks}")
+    _check_listeners(folder, tables)
     synthetic = folder / SYNTHETIC
-    if synthetic.exists():
-        files += [synthetic]
     return RawFolder(
         folder=folder,
-        files=tuple(files),
-        listeners=listeners,
-        plays=plays,
+        files=(*files, *([synthetic] if synthetic.exists() else [])),
+        tables=tables,
         synthetic=synthetic.exists(),
     )
+
+
+def _check_needs(
+    folder: Path, found: dict[str, RawTable], system: System, *, labelled: bool
+) -> None:
+    needs = [n for n in system.needs if labelled or n not in system.labels]
+    if missing := lacking(found, needs):
+        columns = {name: (*TABLES[name].needed, *system.labels.get(name, ())) for name in missing}
+        wanted = " and ".join(f"{name} ({', '.join(columns[name])})" for name in missing)
+        raise DataError(
+            f"{folder}: system {system.name} cannot use this, no table of {' and '.join(missing)}; "
+            f"put {wanted} there, as .parquet, .csv or .csv.gz"
+        )
+
+
+def _check_listeners(folder: Path, tables: dict[str, Counts]) -> None:
+    """Refuse tables that speak of different listeners altogether, such as ids of another form."""
+    known = tables["users"].listeners if "users" in tables else set()
+    for name, counts in tables.items():
+        if known and counts.listeners and not known & counts.listeners:
+            one, other = min(counts.listeners), min(known)
+            raise DataError(
+                f"{folder}: no user_id of {name} (such as '{one}') is among those of users (such "
+                f"as '{other}'); write the same ids in both"
+            )
 
 
 def upload_batch(connection: Connection, raw: RawFolder, *, ready: bool = True) -> str:
@@ -137,108 +255,132 @@ def _content_hash(raw: RawFolder) -> str:
 
 
 def _files(place: Path) -> list[Path]:
-    """Return a table's file, or the parts of its folder that Spark too would read."""
+    """Return a table's file, or the parts of its folder."""
     if place.is_file():
         return [place]
-    parts = sorted(
-        path for path in place.rglob("*") if path.is_file() and not path.name.startswith(("_", "."))
-    )
+    parts = sorted(path for path in place.iterdir() if not path.name.startswith(("_", ".")))
+    for path in parts:
+        check_entry(str(path), is_folder=path.is_dir())
     if not parts:
         raise DataError(f"{place}: the folder is empty; it should hold the parts of the table")
     return parts
 
 
-def _check_plays(folder: Path, table: RawTable) -> int:
-    rows = 0
-    read = (*PLAYS_COLUMNS, "rank")
-    for batch in _batches(folder, table, PLAYS_COLUMNS, optional=PLAYS_OPTIONAL, read=read):
-        rows += batch.num_rows
-        if "rank" in batch.schema.names:
-            _check_rank(folder / table.name, batch.column("rank"))
-    if rows == 0:
-        raise no_rows(str(folder / table.name))
-    return rows
-
-
-def _check_rank(path: Path, rank: pa.Array) -> None:
-    try:
-        least = pc.min(rank.cast(pa.float64())).as_py()
-    except pa.ArrowException as error:
+def _count(
+    place: Path, paths: list[Path], raw: RawTable, table: LogTable, required: Sequence[str]
+) -> Counts:
+    counts = Counts()
+    now = datetime.now(UTC)
+    for path in paths:
+        form = file_format(path.name)
+        assert form is not None  # by `check_entry`, or the table would not have been recognised
+        with path.open("rb") as file:
+            part = read_part(file, source=str(path), format_=form, columns=raw.columns)
+        used = part.used(table, required=required)
+        for batch in _batches(path, used, raw):
+            _add(counts, table, batch, now)
+    if counts.rows == 0:
+        raise no_rows(str(place))
+    if "country" in required and counts.labelled == 0:
         raise DataError(
-            f"{path}: column 'rank' must hold whole numbers from 1 ({error})"
-        ) from error
-    if least is not None and least < 0:
-        raise DataError(f"{path}: column 'rank' holds {least:g}; ranks count from 1")
-
-
-def _check_users(folder: Path, table: RawTable, *, labelled: bool) -> int:
-    rows = labels = 0
-    wanted = USERS_COLUMNS if labelled else USERS_COLUMNS[:1]
-    for batch in _batches(folder, table, wanted, optional=USERS_OPTIONAL, read=wanted):
-        rows += batch.num_rows
-        if labelled:
-            countries = pc.utf8_trim_whitespace(batch.column("country").cast(pa.string()))
-            labels += pc.sum(pc.greater(pc.utf8_length(countries), 0)).as_py() or 0
-    path = folder / table.name
-    if rows == 0:
-        raise no_rows(str(path))
-    if labelled and labels == 0:
-        raise DataError(
-            f"{path}: column 'country' is empty in all {rows:,} rows; training needs it"
+            f"{place}: column 'country' is empty in all {counts.rows:,} rows; training needs it"
         )
-    return rows
+    return counts
 
 
-def _batches(
-    folder: Path,
-    table: RawTable,
-    required: tuple[str, ...],
-    *,
-    optional: tuple[str, ...],
-    read: tuple[str, ...],
-) -> Iterator[Any]:
-    """Yield the record batches of columns to read, text files' columns as strings.
-
-    The types of the others that the jobs use are looked at too.
-    """
-    path = folder / table.name
+def _batches(path: Path, used: dict[str, Field], raw: RawTable) -> Iterator[Any]:
+    if file_format(path.name) != "parquet":
+        yield from rows.read_batches(path, list(used), given=raw.columns)
+        return
     try:
-        dataset = ds.dataset(_files(path), format=_format(path, table, required + optional))
-        there = dataset.schema
-        check_columns(there.names, required, source=str(path))
-        for column in required + optional:
-            if column in there.names:
-                _check_type(column, there.field(column).type, path)
-        yield from dataset.to_batches(columns=[column for column in read if column in there.names])
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        content = pq.ParquetFile(path)
+        yield from content.iter_batches(ROWS_PER_BATCH, columns=list(used))
+    except (pa.ArrowException, OSError) as error:
+        why = str(error).splitlines()[0]
+        raise DataError(f"{path}: not readable ({why}); write the file anew") from error
 
 
-def _check_type(column: str, type_: pa.DataType, path: Path) -> None:
-    if pa.types.is_dictionary(type_):
-        type_ = type_.value_type
-    kind: Kind | None = None
-    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
-        kind = "text"
-    elif pa.types.is_integer(type_):
-        kind = "integer"
-    elif pa.types.is_floating(type_) or pa.types.is_decimal(type_):
-        kind = "number"
-    if not pa.types.is_null(type_):  # nothing is in it, which is found out by itself
-        check_type(column, kind, found=str(type_), source=str(path))
+def _add(counts: Counts, table: LogTable, batch: Any, now: datetime) -> None:
+    """Add a batch of rows, as they are written, to what is known of its table."""
+    values: dict[str, Any] = {}
+    for name in batch.schema.names:
+        written = batch.column(name)
+        values[name] = read(written, table[name].kind)
+        _note_values(counts, name, table[name].kind, written, values[name])
+    counts.rows += batch.num_rows
+    read_as = pa.table({n: values.get(n, pa.nulls(batch.num_rows)) for n in table.names})
+    if "user_id" in values:
+        counts.listeners.update(pc.unique(values["user_id"].drop_null()).to_pylist())
+    if table.name == "plays":
+        reasons = settle(read_as.cast(_schema(table)), now=now).reason
+        for place, reason in enumerate(ROW_REASONS):
+            _note(counts.dropped, reason, int((reasons == place).sum()))
+    else:
+        left = pa.array([True] * batch.num_rows)
+        for name in table.needed:
+            absent = _absent(name, values.get(name, pa.nulls(batch.num_rows)))
+            _note(counts.dropped, f"no_{name}", pc.sum(pc.and_(absent, left)).as_py() or 0)
+            left = pc.and_(left, pc.invert(absent))
+    if "country" in values:
+        _note_labels(counts, values["country"])
 
 
-def _format(path: Path, table: RawTable, columns: tuple[str, ...]) -> Any:
-    form = table.format or file_format(_files(path)[0].name)
-    if form == "parquet":
-        return "parquet"
-    tabs = form == "tsv"
-    return ds.CsvFileFormat(
-        read_options=pacsv.ReadOptions(column_names=table.columns),
-        parse_options=pacsv.ParseOptions(
-            delimiter="\t" if tabs else ",", quote_char=False if tabs else '"'
-        ),
-        convert_options=pacsv.ConvertOptions(
-            column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True
-        ),
-    )
+def _schema(table: LogTable) -> pa.Schema:
+    return pa.schema([(column.name, ARROW_TYPES[column.kind]) for column in table.columns])
+
+
+def _absent(name: str, values: Any) -> Any:
+    """Return which values name nothing."""
+    if name != "artist_name" or pa.types.is_null(values.type):
+        return values.is_null()
+    names = pc.fill_null(values, "").dictionary_encode()
+    empty = pa.array([artist_key(text) == "" for text in names.dictionary.to_pylist()], pa.bool_())
+    return empty.take(names.indices)
+
+
+def _note(counter: Counter[str], what: str, count: int) -> None:
+    if count:
+        counter[what] += count
+
+
+def _note_values(counts: Counts, name: str, kind: str, written: Any, values: Any) -> None:
+    """Note what of a column is not what its kind says, or may be meant otherwise."""
+    if kind in ("integer", "number"):
+        _note(counts.negative, name, pc.sum(pc.less(values, 0)).as_py() or 0)
+    if kind == "text" or not pa.types.is_string(written.type):
+        return
+    given = pc.fill_null(pc.ascii_trim_whitespace(written), "")
+    lost = pc.and_(pc.not_equal(given, ""), values.is_null())
+    if pc.any(lost).as_py():
+        counts.unread.setdefault(name, Counter()).update(_frequent(given.filter(lost)))
+    if kind in ("integer", "number"):
+        commas = pc.match_substring_regex(given, COMMAS)
+        _note(counts.commas, name, pc.sum(pc.and_(commas, values.is_valid())).as_py() or 0)
+    if kind == "integer":
+        fraction = pc.fill_null(pc.not_equal(values, pc.floor(values)), False)
+        if pc.any(fraction).as_py():
+            counts.fractions.setdefault(name, Counter()).update(_frequent(given.filter(fraction)))
+
+
+def _frequent(values: Any) -> dict[str, int]:
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(values).to_pylist()}
+
+
+def _note_labels(counts: Counts, labels: Any) -> None:
+    for label, count in _frequent(pc.fill_null(labels, "")).items():
+        if not is_no_country(label):
+            counts.labelled += count
+            if country_code(label) is None:
+                counts.labels[label] += count
+
+
+def _kind(table: str, column: str) -> str:
+    return {"time": "time", "id": "id"}.get(TABLES[table][column].kind, "number")
+
+
+def _some(values: Counter[str]) -> str:
+    """Return how many rows, and the most frequent values with their counts."""
+    shown = ", ".join(f"'{value}' ({count:,})" for value, count in values.most_common(EXAMPLES))
+    more = len(values) - EXAMPLES
+    others = f" and {more:,} other values" if more > 0 else ""
+    return f"{values.total():,} rows: {shown}{others}"

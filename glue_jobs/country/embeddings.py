@@ -41,9 +41,10 @@ from glue_jobs.country import svd, word2vec
 from glue_jobs.country.cleaning import artist_names, clean
 from glue_jobs.country.packing import PLAYS_PER_PASS, pack
 from glue_jobs.country.quality import CLEANING, check_cleaning
+from glue_jobs.country.raw import read_raw
 from glue_jobs.job import LOG, Arguments, job_session, versions
 from glue_jobs.quality import Limits
-from glue_jobs.raw import latest_batch, read_raw
+from glue_jobs.raw import latest_batch
 from glue_jobs.storage import Storage
 from listening.errors import DataError
 from listening.log.raw_formats import SYNTHETIC

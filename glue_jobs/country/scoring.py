@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING
 
 from glue_jobs.champion import champion
 from glue_jobs.country.cleaning import clean
+from glue_jobs.country.raw import read_raw
 from glue_jobs.country.scores import Scorer, score
 from glue_jobs.job import LOG, Arguments, job_session, versions
-from glue_jobs.raw import latest_batch, read_raw
+from glue_jobs.raw import latest_batch
 from glue_jobs.storage import Storage
 from listening.errors import ResourceError
 from listening.resources import ENDPOINT, LATEST, MANIFEST, output, target_model

@@ -15,8 +15,8 @@ from aws_cdk import aws_glue as glue
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from listening.log.tables import HIVE_TYPES, TABLES
 from listening.resources import EVALUATIONS, RAW
-from listening.systems import LOG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,14 +111,14 @@ class Catalog(Construct):
 
     def _build_log(self, systems: Sequence[System], bucket: s3.IBucket) -> None:
         used = {table for system in systems for table in (*system.needs, *system.uses)}
-        for table, columns in LOG.items():
-            if table in used:
+        for name, table in TABLES.items():
+            if name in used:
                 raw = _Definition(
-                    row=f"A row of {table} as delivered; batches in parquet folders",
-                    location=f"{RAW}${{batch}}/{table}/",
-                    columns=columns,
+                    row=f"{table.row.capitalize()}, as delivered; batches in parquet folders",
+                    location=f"{RAW}${{batch}}/{name}/",
+                    columns={column.name: HIVE_TYPES[column.kind] for column in table.columns},
                 )
-                self._build_table(f"raw_{table}", raw, bucket)
+                self._build_table(f"raw_{name}", raw, bucket)
 
     def _build_table(self, name: str, definition: _Definition, bucket: s3.IBucket) -> None:
         partitions = PARTITION.findall(definition.location)

@@ -1,7 +1,7 @@
-"""The forms in which raw listening data comes, recognised by the names of its files; their columns.
+"""The forms in which raw listening data comes, recognised by the names of its files.
 
-- the project's own: ``top_artists`` and ``users`` as ``.parquet``, ``.csv``, ``.csv.gz`` or a
-  folder of such parts;
+- the project's own: each table of `listening.log.tables` as ``.parquet``, ``.csv``, ``.csv.gz``,
+  ``.tsv`` or ``.tsv.gz``, or a folder of such parts;
 - the Kaggle one: ``user_top_artists`` alone, listeners without countries;
 - Last.fm-360K: two TSV files without header, by play count instead of rank.
 """
@@ -12,26 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from listening.errors import DataError
+from listening.log.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 FileFormat = Literal["parquet", "csv", "tsv"]
-Kind = Literal["text", "integer", "number"]
-"""Of a column's values; an integer is a number too."""
 
 SYNTHETIC = "SYNTHETIC"
 """Name of the file that marks a folder or batch of raw data as invented."""
 
-PLAYS_COLUMNS = ("user_id", "artist_name")
-PLAYS_OPTIONAL = ("rank", "playcount", "mbid")
-USERS_COLUMNS = ("user_id", "country")
-USERS_OPTIONAL = ("total_scrobbles",)
-TEXT = ("user_id", "artist_name", "country", "mbid")
-"""Columns that must be text; a listener's id may be an integer as well.
-
-The others are numbers, or text in which numbers stand.
-"""
 MOST_NAMES = 8  # of a folder, in an error
 
 _SUFFIXES: dict[str, FileFormat] = {
@@ -41,15 +31,17 @@ _SUFFIXES: dict[str, FileFormat] = {
     ".tsv": "tsv",
     ".tsv.gz": "tsv",
 }
-_PLAYS = {
-    "top_artists": None,
-    "user_top_artists": None,
-    "usersha1-artmbid-artname-plays": ("user_id", "mbid", "artist_name", "playcount"),
+_FORMS: dict[str, tuple[str, tuple[str, ...] | None]] = {
+    **{name: (name, None) for name in TABLES},
+    "user_top_artists": ("top_artists", None),
+    "usersha1-artmbid-artname-plays": (
+        "top_artists",
+        ("user_id", "mbid", "artist_name", "playcount"),
+    ),
+    "usersha1-profile": ("users", ("user_id", "gender", "age", "country", "signup")),
 }
-_USERS = {
-    "users": None,
-    "usersha1-profile": ("user_id", "gender", "age", "country", "signup"),
-}
+"""By the name of a file or folder without its suffix: the table, and the columns of one without
+header."""
 
 
 @dataclass(frozen=True)
@@ -71,20 +63,12 @@ class RawTable:
     columns: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class RawTables:
-    """The tables of a batch of raw data; without users, nobody's country is known."""
-
-    plays: RawTable
-    users: RawTable | None
-
-
 def file_format(name: str) -> FileFormat | None:
     """Return how a file is written, by its suffix; None for a suffix that is not read."""
     return next((form for suffix, form in _SUFFIXES.items() if name.endswith(suffix)), None)
 
 
-def recognise(names: Iterable[str], *, source: str) -> RawTables:
+def recognise(names: Iterable[str], *, source: str) -> dict[str, RawTable]:
     """Find the tables of raw data among the names of a folder's files and folders.
 
     Parameters
@@ -94,62 +78,58 @@ def recognise(names: Iterable[str], *, source: str) -> RawTables:
     source
         The folder, for the error.
 
+    Returns
+    -------
+    dict
+        By the name of the table.
+
     Raises
     ------
     DataError
-        There is no table of plays, or one of two tables would have to be guessed.
+        There is no table, or one of two would have to be guessed.
     """
     present = sorted(names)
-    plays = _find(present, _PLAYS, source)
-    if plays is None:
+    found: dict[str, RawTable] = {}
+    for name in present:
+        stem = name.split(".", 1)[0]
+        form = file_format(name)
+        if stem not in _FORMS or (form is None and name != stem):
+            continue
+        table, columns = _FORMS[stem]
+        if table in found:
+            raise DataError(
+                f"{source}: {found[table].name} and {name} hold the same table; leave one of them"
+            )
+        found[table] = RawTable(name, form, columns)
+    if not found:
         raise DataError(
-            f"{source}: no table of plays among {_listed(present)}; put "
-            "top_artists.parquet, .csv or .csv.gz (user_id, rank, artist_name, playcount) there"
+            f"{source}: no table of the listening log among {_listed(present)}; put "
+            "top_artists or plays there, as .parquet, .csv or .csv.gz, or make tables of an "
+            "export by `listening data convert`"
         )
-    return RawTables(plays, _find(present, _USERS, source))
+    return found
 
 
-def check_columns(there: Sequence[str], required: Sequence[str], *, source: str) -> None:
-    """Check that a table has the columns that it needs.
+def check_entry(source: str, *, is_folder: bool) -> None:
+    """Check that what lies in a table's folder can be one of its parts.
 
     Raises
     ------
     DataError
-        One is missing.
+        It is a folder, or a file of which nobody knows how it is written.
     """
-    missing = [column for column in required if column not in there]
-    if missing:
+    if is_folder:
+        raise DataError(f"{source}: a folder within a table's folder; put all parts into one")
+    if file_format(source) is None:
         raise DataError(
-            f"{source}: column '{missing[0]}' is missing; the table has {', '.join(there)}"
+            f"{source}: not a part of a table; a table's folder holds {', '.join(_SUFFIXES)} alone"
         )
 
 
-def check_type(column: str, kind: Kind | None, *, found: str, source: str) -> None:
-    """Check that a column's values are of a kind that can be read.
-
-    Parameters
-    ----------
-    column
-        Its name.
-    kind
-        What its type holds; None for anything else, such as lists.
-    found
-        The type's name, for the error.
-    source
-        The table, for the error.
-
-    Raises
-    ------
-    DataError
-        They are not.
-    """
-    if kind == "text" or (kind == "integer" and column == "user_id"):
-        return
-    if column in TEXT or kind is None:
-        expected = "text" if column in TEXT else "a number"
-        raise DataError(
-            f"{source}: column '{column}' is {found}, expected {expected}; write it as such"
-        )
+def lacking(tables: Iterable[str], needs: Sequence[str]) -> list[str]:
+    """Return the needed tables that are not there, and cannot be derived from what is."""
+    there = set(tables)
+    return [name for name in needs if not there & {name, TABLES[name].derived_from}]
 
 
 def no_rows(source: str) -> DataError:
@@ -162,20 +142,3 @@ def _listed(names: list[str]) -> str:
     more = len(names) - MOST_NAMES
     some = ", ".join(names[:MOST_NAMES]) or "no files at all"
     return f"{some} and {more:,} more" if more > 0 else some
-
-
-def _find(
-    names: list[str], known: Mapping[str, tuple[str, ...] | None], source: str
-) -> RawTable | None:
-    found = []
-    for name in names:
-        stem = name.split(".", 1)[0]
-        form = file_format(name)
-        if stem in known and (form is not None or name == stem):
-            found.append(RawTable(name, form, known[stem]))
-    if len(found) > 1:
-        raise DataError(
-            f"{source}: {' and '.join(table.name for table in found)} hold the same table; "
-            "leave one of them"
-        )
-    return found[0] if found else None

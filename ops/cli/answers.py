@@ -10,6 +10,7 @@ import typer
 
 from listening.errors import DataError, ResourceError
 from listening.resources import PRIOR_VERSION
+from listening.systems import SYSTEMS
 from ops import registry, runs, store
 from ops.cli.asking import ASKING, Asking
 from ops.cli.console import say, say_json, say_metrics, say_table
@@ -73,8 +74,10 @@ def score(
         journey.leave_out(REACH)  # before steps are counted
     with journey.shown():
         with journey.step(CHECK):
-            raw = check_folder(data.resolve(), labelled=False)
-            journey.tell(f"{raw.plays:,} plays")
+            raw = check_folder(data.resolve(), system=SYSTEMS[system], labelled=False)
+            journey.tell(raw.summary)
+            for warning in raw.warnings:
+                journey.tell(warning)
         with target.reached(journey) as connection:
             with journey.step(UPLOAD):
                 batch = upload_batch(connection, raw, ready=False)

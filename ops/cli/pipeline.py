@@ -86,7 +86,7 @@ def run(
         journey.leave_out(ASK)
     with journey.shown():
         with journey.step(CHECK):
-            raw = _raw_data(emulator, data, listeners, journey)
+            raw = _raw_data(emulator, data, listeners, journey, system=system)
         with journey.step(UP):
             connection = emulator.up(journey.tell, stays=False)
         try:
@@ -101,16 +101,17 @@ def run(
         _say(outcome, system=system, seconds=journey.seconds)
 
 
-def _raw_data(emulator: Emulator, data: Path | None, listeners: int, journey: Journey) -> RawFolder:
+def _raw_data(
+    emulator: Emulator, data: Path | None, listeners: int, journey: Journey, *, system: str
+) -> RawFolder:
     if data is None:
         data = emulator.state / "sample"
         journey.tell(f"inventing {listeners:,} listeners in {data}")
         write_sample(data, listeners=listeners)
-    raw = check_folder(data.resolve())
-    journey.tell(
-        f"{raw.listeners or 0:,} listeners, {raw.plays:,} plays"
-        + (", synthetic" if raw.synthetic else "")
-    )
+    raw = check_folder(data.resolve(), system=SYSTEMS[system])
+    journey.tell(raw.summary)
+    for warning in raw.warnings:
+        journey.tell(warning)
     return raw
 
 

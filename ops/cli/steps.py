@@ -12,7 +12,7 @@ from ops import forgetting, job_logs, runs, store
 from ops.cli.console import clock, say, say_json, say_table
 from ops.cli.pipeline import FEATURES_SECONDS, TRAINING_SECONDS
 from ops.cli.progress import FEATURES, REACH, TRAIN, UPLOAD, Journey
-from ops.cli.system import DEFAULT, SystemName
+from ops.cli.system import DEFAULT, AnySystem, SystemName
 from ops.cli.target import Target
 from ops.raw_folder import RawFolder, check_folder, upload_batch
 
@@ -30,20 +30,27 @@ Folder = Annotated[Path, typer.Argument(help="Holds the tables of users and play
 
 
 @data.command()
-def check(context: typer.Context, folder: Folder) -> None:
-    """Check that a folder holds raw data which training can use."""
-    raw = check_folder(folder.resolve())
+def check(
+    context: typer.Context,
+    folder: Folder,
+    *,
+    system: AnySystem = None,
+) -> None:
+    """Check that a folder holds raw data which the jobs can use."""
+    raw = _checked(folder, system)
     if Target.of(context).as_json:
         say_json(_facts(raw))
-    else:
-        say(f"{folder} is usable: {raw.listeners or 0:,} listeners, {raw.plays:,} plays.")
+        return
+    for warning in raw.warnings:
+        say(warning)
+    say(f"{folder} is usable by {', '.join(raw.usable_by)}: {raw.summary}.")
 
 
 @data.command()
 def upload(context: typer.Context, folder: Folder) -> None:
     """Upload a folder of raw data; its arrival starts the feature workflows."""
     target = Target.of(context)
-    raw = check_folder(folder.resolve())
+    raw = _checked(folder, None)
     connection = target.connect()
     with Journey([UPLOAD]).shown() as journey, journey.step(UPLOAD):
         batch = upload_batch(connection, raw)
@@ -53,10 +60,23 @@ def upload(context: typer.Context, folder: Folder) -> None:
         say(f"Batch {batch} is uploaded; `listening status` shows what it started.")
 
 
+def _checked(folder: Path, system: str | None) -> RawFolder:
+    return check_folder(folder.resolve(), system=SYSTEMS.get(system or ""))
+
+
 def _facts(raw: RawFolder) -> dict[str, object]:
     return {
         "listeners": raw.listeners,
-        "plays": raw.plays,
+        "tables": {
+            name: {
+                "rows": counts.rows,
+                "dropped": dict(counts.dropped),
+                "listeners": len(counts.listeners),
+            }
+            for name, counts in raw.tables.items()
+        },
+        "warnings": raw.warnings,
+        "usable_by": raw.usable_by,
         "synthetic": raw.synthetic,
         "files": raw.files,
     }

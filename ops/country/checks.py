@@ -34,7 +34,7 @@ def run(connection: Connection) -> str:
     with TemporaryDirectory() as scratch:
         rows = "".join(f"smoke,{rank},{artist}\n" for rank, artist in enumerate(ARTISTS, 1))
         (Path(scratch) / "top_artists.csv").write_text(f"user_id,rank,artist_name\n{rows}")
-        raw = check_folder(Path(scratch), labelled=False)
+        raw = check_folder(Path(scratch), system=COUNTRY, labelled=False)
         batch = upload_batch(connection, raw, ready=False)
     system, job = COUNTRY.name, runs.SCORING
     started = runs.start_job(connection, job, system=system, arguments={"--batch": batch})

@@ -22,10 +22,11 @@ MAY_IMPORT = {
 OF_LISTENING_IN_INFRA = {
     "listening.archive",
     "listening.errors",
+    "listening.log",
     "listening.resources",
     "listening.systems",
 }
-"""Names, entries, and the archive that holds nothing: the prior of every system."""
+"""Names, entries, the log's tables, and the archive that holds nothing: every system's prior."""
 REGISTERS = {
     "inference/handlers.py",
     "ops/__init__.py",  # the public face

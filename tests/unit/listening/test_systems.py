@@ -8,14 +8,15 @@ import pytest
 
 from listening.country.regions import SLUG, default_regions
 from listening.errors import ResourceError
-from listening.systems import LOG, SYSTEMS, Channel, Job, System, Task, validation_metric
+from listening.log.tables import TABLES
+from listening.systems import SYSTEMS, Channel, Job, System, Task, validation_metric
 
 COUNTRY = SYSTEMS["country"]
 
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
 def test_an_entry_names_what_there_is(system: System) -> None:
-    assert set(system.needs) | set(system.uses) <= set(LOG)
+    assert set(system.needs) | set(system.uses) <= set(TABLES)
     assert len({metric.name for metric in system.gate.metrics}) == len(system.gate.metrics)
     assert all(system.output(table.job) for table in system.catalog)
     mapped = [channel.prefix for task in system.train if task.each for channel in task.channels]

@@ -44,7 +44,8 @@ def folder(tmp_path: Path) -> Path:
 def test_data_is_checked(folder: Path) -> None:
     result = CliRunner().invoke(app, ["data", "check", str(folder), "--json"])
     facts = json.loads(result.stdout)
-    assert (facts["listeners"], facts["plays"], facts["synthetic"]) == (1, 1, False)
+    assert (facts["listeners"], facts["usable_by"], facts["synthetic"]) == (1, ["country"], False)
+    assert facts["tables"]["top_artists"] == {"rows": 1, "dropped": {}, "listeners": 1}
 
 
 def test_features_are_built(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,7 +249,7 @@ def test_uploading_starts_the_way(aws: Aws, tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text("user_id,country\na,Iceland\n")
     (tmp_path / "top_artists.csv").write_text("user_id,rank,artist_name\na,1,Air\n")
     facts = call_json("data", "upload", str(tmp_path))
-    assert (facts["listeners"], facts["plays"]) == (1, 1)
+    assert (facts["listeners"], facts["tables"]["top_artists"]["rows"]) == (1, 1)
     keys = aws.connection.s3.list_objects_v2(Bucket=aws.connection.names.data_bucket)
     assert f"raw/{facts['batch']}/_READY" in {entry["Key"] for entry in keys["Contents"]}
 

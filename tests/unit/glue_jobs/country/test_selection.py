@@ -13,7 +13,7 @@ def split(train: int, validation: int = 5, test: int = 5) -> dict[str, int]:
 
 LABELS = {
     "Germany": split(80),
-    "Deutschland?": split(4),
+    "Teutonia": split(4),
     "DE": split(10),
     "United States": split(200),
     "Macedonia": split(60, validation=0),
@@ -39,7 +39,7 @@ def test_countries_are_kept_or_dropped_by_name_and_count() -> None:
         },
         {"country": "MT", "name": "Malta", "listeners": 20, "reason": "too_few_listeners"},
     ]
-    assert quality["unknown_labels"] == {"Deutschland?": 14}
+    assert quality["unknown_labels"] == {"Teutonia": 14}
     assert quality["dropped"] == {
         "no_country": 30,
         "unknown_label": 14,

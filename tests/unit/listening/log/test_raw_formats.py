@@ -3,45 +3,55 @@ from __future__ import annotations
 import pytest
 
 from listening.errors import DataError
-from listening.log.raw_formats import Kind, RawTable, check_columns, check_type, recognise
+from listening.log.raw_formats import RawTable, check_entry, lacking, recognise
+
+LASTFM_360K = {
+    "top_artists": RawTable(
+        "usersha1-artmbid-artname-plays.tsv",
+        "tsv",
+        ("user_id", "mbid", "artist_name", "playcount"),
+    ),
+    "users": RawTable(
+        "usersha1-profile.tsv", "tsv", ("user_id", "gender", "age", "country", "signup")
+    ),
+}
 
 
 @pytest.mark.parametrize(
-    ("names", "plays", "users"),
+    ("names", "tables"),
     [
         (
             ["users.parquet", "top_artists.parquet", "_READY"],
-            RawTable("top_artists.parquet", "parquet"),
-            RawTable("users.parquet", "parquet"),
+            {
+                "users": RawTable("users.parquet", "parquet"),
+                "top_artists": RawTable("top_artists.parquet", "parquet"),
+            },
         ),
         (
-            ["users.csv", "top_artists.csv.gz", "README.md"],
-            RawTable("top_artists.csv.gz", "csv"),
-            RawTable("users.csv", "csv"),
+            ["plays", "ratings.csv.gz", "events.tsv", "tracks.parquet", "README.md"],
+            {
+                "plays": RawTable("plays", None),
+                "ratings": RawTable("ratings.csv.gz", "csv"),
+                "events": RawTable("events.tsv", "tsv"),
+                "tracks": RawTable("tracks.parquet", "parquet"),
+            },
         ),
-        (["users", "top_artists"], RawTable("top_artists", None), RawTable("users", None)),
-        (["user_top_artists.csv.gz"], RawTable("user_top_artists.csv.gz", "csv"), None),
         (
-            ["usersha1-artmbid-artname-plays.tsv", "usersha1-profile.tsv"],
-            RawTable(
-                "usersha1-artmbid-artname-plays.tsv",
-                "tsv",
-                ("user_id", "mbid", "artist_name", "playcount"),
-            ),
-            RawTable(
-                "usersha1-profile.tsv", "tsv", ("user_id", "gender", "age", "country", "signup")
-            ),
+            ["user_top_artists.csv.gz"],
+            {"top_artists": RawTable("user_top_artists.csv.gz", "csv")},
         ),
+        (["usersha1-artmbid-artname-plays.tsv", "usersha1-profile.tsv"], LASTFM_360K),
     ],
 )
-def test_raw_data_is_recognised(names: list[str], plays: RawTable, users: RawTable | None) -> None:
-    tables = recognise(names, source="raw/b")
-    assert (tables.plays, tables.users) == (plays, users)
+def test_raw_data_is_recognised(names: list[str], tables: dict[str, RawTable]) -> None:
+    assert recognise(names, source="raw/b") == tables
 
 
-def test_a_folder_without_plays_says_what_to_put_there() -> None:
-    with pytest.raises(DataError, match=r"raw/b: no table of plays among users.csv; put top_art"):
-        recognise(["users.csv"], source="raw/b")
+def test_a_folder_without_tables_says_what_to_put_there() -> None:
+    with pytest.raises(
+        DataError, match=r"raw/b: no table of the listening log among a.md; put top"
+    ):
+        recognise(["a.md"], source="raw/b")
 
 
 def test_two_files_of_one_table_are_refused() -> None:
@@ -49,32 +59,19 @@ def test_two_files_of_one_table_are_refused() -> None:
         recognise(["top_artists.csv", "top_artists.parquet"], source="raw/b")
 
 
-def test_a_column_that_is_missing_is_named_beside_those_that_are_there() -> None:
-    check_columns(["user_id", "mbid"], ["user_id"], source="x.csv")
-    with pytest.raises(DataError, match=r"x.csv: column 'user_id' is missing; the table has a, b"):
-        check_columns(["a", "b"], ["user_id", "country"], source="x.csv")
+def test_top_artists_may_be_derived_from_plays_and_users_from_nothing() -> None:
+    assert lacking(["plays"], ["users", "top_artists"]) == ["users"]
+    assert lacking(["users", "top_artists"], ["users", "top_artists"]) == []
 
 
 @pytest.mark.parametrize(
-    ("column", "kind", "expected"),
+    ("name", "is_folder", "reason"),
     [
-        ("user_id", "text", None),
-        ("user_id", "integer", None),
-        ("user_id", "number", "text"),
-        ("country", "integer", "text"),
-        ("country", None, "text"),
-        ("rank", "text", None),
-        ("rank", "integer", None),
-        ("playcount", "number", None),
-        ("playcount", None, "a number"),
+        ("plays/2024", True, "plays/2024: a folder within a table's folder"),
+        ("plays/readme.txt", False, r"plays/readme.txt: not a part of a table"),
     ],
 )
-def test_a_column_of_another_kind_is_refused(
-    column: str, kind: Kind | None, expected: str | None
-) -> None:
-    if expected is None:
-        check_type(column, kind, found="x", source="table")
-        return
-    reason = f"table: column '{column}' is bigint, expected {expected}; write it as such"
-    with pytest.raises(DataError, match=f"^{reason}$"):
-        check_type(column, kind, found="bigint", source="table")
+def test_what_is_no_part_of_a_table_is_refused(name: str, is_folder: bool, reason: str) -> None:
+    check_entry("plays/part-0.snappy.parquet", is_folder=False)
+    with pytest.raises(DataError, match=reason):
+        check_entry(name, is_folder=is_folder)

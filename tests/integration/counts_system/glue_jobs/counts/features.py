@@ -7,7 +7,7 @@ import sys
 from pyspark.sql import functions as F
 
 from glue_jobs.job import LOG, Arguments, job_session, versions
-from glue_jobs.raw import latest_batch, read_raw
+from glue_jobs.raw import RawBatch, latest_batch
 from glue_jobs.storage import Storage
 from listening.log.raw_formats import SYNTHETIC
 from listening.resources import LATEST, MANIFEST, RAW, output
@@ -22,7 +22,7 @@ def main(argv: list[str]) -> None:
     with job_session("features", rows_per_batch=10_000) as spark:
         storage = Storage(spark, arguments.data_uri)
         batch = latest_batch(storage)
-        plays, _ = read_raw(storage, batch, labelled=False)
+        plays = RawBatch.find(storage, batch, needs=("top_artists",)).read("top_artists")
         usable = plays.where(F.col("playcount").between(1, 1e9))  # a number, and no NaN
         split = F.when(F.crc32("user_id") % 5 == 0, "test").otherwise("train")
         listeners = usable.groupBy("user_id").agg(F.sum("playcount").alias("plays"))
