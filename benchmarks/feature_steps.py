@@ -22,8 +22,9 @@ from pyspark.sql import functions as F
 
 from glue_jobs.arrow import read_listeners
 from glue_jobs.country import embeddings, svd
-from glue_jobs.country.cleaning import artist_names, clean
+from glue_jobs.country.cleaning import clean
 from glue_jobs.country.featuriser import Featuriser, listener_frame
+from glue_jobs.country.identity import artist_names, spellings
 from glue_jobs.country.raw import read_raw
 from glue_jobs.country.selection import split
 from glue_jobs.job import job_session
@@ -140,10 +141,10 @@ def compute(frame: DataFrame) -> None:
 def measure(spark: SparkSession, folder: Path, repeats: int) -> dict[str, float]:
     """Return the median seconds of each step; both sides start from the same cleaned plays."""
     storage = Storage(spark, folder.as_uri())
-    raw, users = read_raw(storage, "sample")
-    cleaning = clean(raw, users)
+    raw = read_raw(storage, "sample")
+    cleaning = clean(raw.top_artists, raw.users)
     cleaning.listeners.write.parquet(storage.uri("cleaned"))
-    artist_names(raw).write.parquet(storage.uri("names"))
+    artist_names(spellings(raw.top_artists)).write.parquet(storage.uri("names"))
     listeners = read_listeners(spark, storage.uri("cleaned"), cleaning.partitions)
     names = spark.read.parquet(storage.uri("names"))
     listeners.select(

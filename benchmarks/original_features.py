@@ -56,13 +56,13 @@ def main() -> None:
     """Read raw tables, write features and then the manifest."""
     with job_session("original", rows_per_batch=10_000) as spark:
         storage = Storage(spark, Path(sys.argv[1]).as_uri())
-        raw, users = read_raw(storage, "sample")
-        filled(raw).write.parquet(storage.uri(f"{TARGET}plays"))
+        raw = read_raw(storage, "sample")
+        filled(raw.top_artists).write.parquet(storage.uri(f"{TARGET}plays"))
         plays = spark.read.parquet(storage.uri(f"{TARGET}plays"))
         original_embeddings(plays).write.parquet(storage.uri(f"{TARGET}artists"))
         vectors = spark.read.parquet(storage.uri(f"{TARGET}artists"))
 
-        users = users.where(F.length("user_id") > 0).dropDuplicates(["user_id"])
+        users = raw.users.where(F.length("user_id") > 0).dropDuplicates(["user_id"])
         selection = select(
             count_labels(users),
             default_regions(),

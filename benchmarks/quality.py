@@ -52,8 +52,9 @@ from country.held_out import HeldOut  # noqa: E402
 from country.recipe import Recipe, recipe_for  # noqa: E402
 from glue_jobs.country import embeddings  # noqa: E402
 from glue_jobs.country import features as features_job  # noqa: E402
-from glue_jobs.country.cleaning import artist_names, clean  # noqa: E402
+from glue_jobs.country.cleaning import clean  # noqa: E402
 from glue_jobs.country.featuriser import Featuriser, feature_layout, listener_frame  # noqa: E402
+from glue_jobs.country.identity import artist_names, spellings  # noqa: E402
 from glue_jobs.country.packing import to_batch  # noqa: E402
 from glue_jobs.country.raw import read_raw  # noqa: E402
 from glue_jobs.country.selection import bucket, count_labels, select, split  # noqa: E402
@@ -119,8 +120,8 @@ class Source:
         """Read and clean raw data."""
         shutil.copytree(data, scratch / "raw" / "batch")
         storage = Storage(spark, scratch.as_uri() + "/")
-        plays, users = read_raw(storage, "batch")
-        clean(plays, users).listeners.write.parquet(storage.uri("listeners/"))
+        raw = read_raw(storage, "batch")
+        clean(raw.top_artists, raw.users).listeners.write.parquet(storage.uri("listeners/"))
         listeners = spark.read.parquet(storage.uri("listeners/")).persist()
         parameters = features_job.Parameters()
         selection = select(
@@ -129,7 +130,7 @@ class Source:
             least=parameters.min_listeners_per_country,
             source=str(data),
         )
-        return cls(spark, listeners, artist_names(plays).persist(), selection)
+        return cls(spark, listeners, artist_names(spellings(raw.top_artists)).persist(), selection)
 
     def artists(self, listeners: DataFrame, *, method: str, seed: int) -> tuple[Any, Any]:
         """Return artists and vectors by the `embeddings` job's functions."""

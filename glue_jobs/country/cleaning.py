@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from glue_jobs.arrow import column, floats, group_bounds, lists, whole_groups
 from listening.country.listeners import clean_plays
-from listening.names import artist_key, display_name
+from listening.names import artist_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -199,53 +199,3 @@ def _clean_listeners(table: pa.Table) -> pa.Table:
             "playcount_filled": plays.filled,
         }
     )
-
-
-def artist_names(plays: DataFrame) -> DataFrame:
-    """Return each artist's most written name and MBID: ``artist_key, artist_name, mbid``."""
-    return (
-        plays.where(F.col("artist_name").isNotNull())
-        .groupBy("artist_name", "mbid")
-        .agg(F.count(F.lit(1)).alias("plays"))
-        .mapInArrow(_name_artists, "artist_key string, artist_name string, mbid string, plays long")
-        .repartition("artist_key")
-        .mapInArrow(_choose_names, "artist_key string, artist_name string, mbid string")
-    )
-
-
-def _name_artists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        names = batch.column("artist_name").to_pylist()
-        yield pa.RecordBatch.from_arrays(
-            [
-                pa.array([artist_key(name) for name in names], pa.string()),
-                pa.array([display_name(name) for name in names], pa.string()),
-                batch.column("mbid"),
-                batch.column("plays"),
-            ],
-            names=["artist_key", "artist_name", "mbid", "plays"],
-        ).filter(pc.field("artist_key") != "")
-
-
-def _choose_names(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Choose among all spellings and MBIDs of each artist; among equals, the last in order."""
-    rows = [batch for batch in batches if batch.num_rows]
-    if not rows:
-        return
-    spellings = pa.Table.from_batches(rows)
-    has_mbid = pc.greater(pc.utf8_length(pc.field("mbid")), 0)
-    names = _most_played(spellings, "artist_name")
-    mbids = _most_played(spellings.filter(has_mbid), "mbid")
-    yield from names.join(mbids, "artist_key").to_batches()
-
-
-def _most_played(spellings: pa.Table, name: str) -> pa.Table:
-    """Return each artist's most played value of a column: ``artist_key`` and it."""
-    ranked = (
-        spellings.group_by(["artist_key", name])
-        .aggregate([("plays", "sum")])
-        .sort_by([("artist_key", "ascending"), ("plays_sum", "ascending"), (name, "ascending")])
-        .select(["artist_key", name])
-    )
-    last = group_bounds(column(ranked, "artist_key"))[1:] - 1
-    return ranked.take(pa.array(last))

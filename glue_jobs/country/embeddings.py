@@ -6,6 +6,8 @@ data_uri
     The data bucket, ``s3://<bucket>/``.
 batch = latest
     The batch under ``raw/``; ``latest`` is the one whose ``_READY`` is newest.
+most_artists = 50
+    Of each listener, where a batch has plays and no top artists.
 method = svd
     ``svd`` or ``word2vec``.
 dimensions = 64
@@ -38,10 +40,11 @@ from pyspark.sql import functions as F
 
 from glue_jobs.arrow import frame_of, matrix_rows, read_listeners
 from glue_jobs.country import svd, word2vec
-from glue_jobs.country.cleaning import artist_names, clean
+from glue_jobs.country.cleaning import clean
+from glue_jobs.country.identity import artist_names, owners, renamed, spellings
 from glue_jobs.country.packing import PLAYS_PER_PASS, pack
 from glue_jobs.country.quality import CLEANING, check_cleaning
-from glue_jobs.country.raw import read_raw
+from glue_jobs.country.raw import MOST_ARTISTS, read_raw
 from glue_jobs.job import LOG, Arguments, job_session, versions
 from glue_jobs.quality import Limits
 from glue_jobs.raw import latest_batch
@@ -90,7 +93,13 @@ class Parameters:
         )
 
 
-ARGUMENTS = ("data_uri", "batch", *(field.name for field in fields(Parameters)), *CLEANING)
+ARGUMENTS = (
+    "data_uri",
+    "batch",
+    "most_artists",
+    *(field.name for field in fields(Parameters)),
+    *CLEANING,
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -105,12 +114,18 @@ def main(argv: Sequence[str]) -> None:
         batch = latest_batch(storage) if batch == "latest" else batch
         LOG.info("embeddings of batch %s, to %s", batch, storage.uri(target))
 
-        plays, users = read_raw(storage, batch)
-        cleaning = clean(plays, users)
+        raw = read_raw(storage, batch, most_artists=arguments.get("most_artists", MOST_ARTISTS))
+        spelt = spellings(raw.top_artists).persist()
+        found = owners(spelt, least=parameters.min_listeners).persist()
+        named = found.count()
+        cleaning = clean(renamed(raw.top_artists, found) if named else raw.top_artists, raw.users)
         cleaning.listeners.write.mode("overwrite").parquet(storage.uri(target + LISTENERS))
         quality = cleaning.quality()
+        if raw.log is not None:
+            quality["log"] = raw.log.quality()
         listeners = read_listeners(spark, storage.uri(target + LISTENERS), cleaning.partitions)
-        artists, quality["artists"] = vocabulary(listeners, artist_names(plays), parameters)
+        artists, quality["artists"] = vocabulary(listeners, artist_names(spelt), parameters)
+        quality["artists"]["spellings_named_by_mbid"] = named
         storage.write_json(target + QUALITY, quality)
         LOG.info("quality: %s", quality)
         if artists.empty:

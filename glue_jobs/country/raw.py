@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,14 +16,37 @@ from listening.systems import SYSTEMS
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from glue_jobs.plays import CleanPlays
     from glue_jobs.storage import Storage
 
 COUNTRY = SYSTEMS["country"]
+MOST_ARTISTS = 50
+
+
+@dataclass(frozen=True)
+class CountryRaw:
+    """What country reads of a batch.
+
+    Parameters
+    ----------
+    top_artists
+        ``user_id``, ``artist_name``, ``mbid`` (strings), ``rank``, ``playcount`` (doubles, null
+        where there is no number).
+    users
+        ``user_id``, ``country`` (strings), ``total_scrobbles`` (double); empty where the batch has
+        no table of users.
+    log
+        The plays that top artists were made from; None where they were delivered.
+    """
+
+    top_artists: DataFrame
+    users: DataFrame
+    log: CleanPlays | None
 
 
 def read_raw(
-    storage: Storage, batch: str, *, labelled: bool = True, most_artists: int = 50
-) -> tuple[DataFrame, DataFrame]:
+    storage: Storage, batch: str, *, labelled: bool = True, most_artists: int = MOST_ARTISTS
+) -> CountryRaw:
     """Read a batch of raw data.
 
     Parameters
@@ -36,15 +60,6 @@ def read_raw(
     most_artists
         Of each listener, where they are made from plays.
 
-    Returns
-    -------
-    plays
-        ``user_id``, ``artist_name``, ``mbid`` (strings), ``rank``, ``playcount`` (doubles, null
-        where there is no number).
-    users
-        ``user_id``, ``country`` (strings), ``total_scrobbles`` (double); empty where the batch has
-        no table of users.
-
     Raises
     ------
     DataError
@@ -55,9 +70,9 @@ def read_raw(
     users = raw.read("users", required=("country",) if labelled else ())
     users = users.select("user_id", "country", "total_scrobbles")
     if "top_artists" in raw:
-        return raw.read("top_artists"), users
-    plays = clean_plays(raw.read("plays", required=("artist_name",)), now=datetime.now(UTC))
-    return top_artists(plays.plays, most=most_artists), users
+        return CountryRaw(raw.read("top_artists"), users, None)
+    log = clean_plays(raw.read("plays", required=("artist_name",)), now=datetime.now(UTC))
+    return CountryRaw(top_artists(log.plays, most=most_artists).persist(), users, log)
 
 
 def top_artists(plays: DataFrame, *, most: int) -> DataFrame:

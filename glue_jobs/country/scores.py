@@ -98,6 +98,38 @@ class Scorer:
         return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
+def owners(spelt: DataFrame, archive: str) -> DataFrame:
+    """Return spellings that the bundle knows by MBID alone: ``artist_name, mbid, owner``.
+
+    Parameters
+    ----------
+    spelt
+        Schema `glue_jobs.country.identity.SPELLINGS`.
+    archive
+        The bundle's archive among Spark's files.
+    """
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        bundle = _bundle(archive)
+        if not isinstance(bundle, Bundle):
+            return
+        for batch in batches:
+            unknown = bundle.artists.lookup_keys(batch.column("artist_key").to_pylist()) < 0
+            left = batch.filter(pa.array(unknown))
+            ids = bundle.artists.lookup_mbids(left.column("mbid").to_pylist())
+            found = left.filter(pa.array(ids >= 0))
+            yield pa.RecordBatch.from_arrays(
+                [
+                    found.column("spelling"),
+                    found.column("mbid"),
+                    _vocabulary(archive).take(pa.array(ids[ids >= 0])),
+                ],
+                names=["artist_name", "mbid", "owner"],
+            )
+
+    return spelt.mapInArrow(run, "artist_name string, mbid string, owner string")
+
+
 def score(listeners: DataFrame, scorer: Scorer) -> DataFrame:
     """Return the scores of cleaned listeners."""
 

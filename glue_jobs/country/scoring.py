@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING
 
 from glue_jobs.champion import champion
 from glue_jobs.country.cleaning import clean
+from glue_jobs.country.identity import renamed, spellings
 from glue_jobs.country.raw import read_raw
-from glue_jobs.country.scores import Scorer, score
+from glue_jobs.country.scores import Scorer, owners, score
 from glue_jobs.job import LOG, Arguments, job_session, versions
 from glue_jobs.raw import latest_batch
 from glue_jobs.storage import Storage
@@ -66,12 +67,16 @@ def main(argv: Sequence[str]) -> None:
         models = Storage(spark, arguments.models_uri)
         LOG.info("scores of batch %s by bundle %s, to %s", batch, version, storage.uri(target))
         scorer = Scorer(fetch(models, version), k=k, every=every)
-        plays, users = read_raw(storage, batch, labelled=False)
-        cleaning = clean(plays, users)
+        raw = read_raw(storage, batch, labelled=False)
+        found = owners(spellings(raw.top_artists), scorer.archive).persist()
+        named = found.count()
+        cleaning = clean(renamed(raw.top_artists, found) if named else raw.top_artists, raw.users)
         score(cleaning.listeners, scorer).write.mode("overwrite").parquet(
             storage.uri(f"{target}listeners/")
         )
         quality = cleaning.quality()
+        if raw.log is not None:
+            quality["log"] = raw.log.quality()
         LOG.info("quality: %s", quality)
         storage.write_json(
             target + MANIFEST,

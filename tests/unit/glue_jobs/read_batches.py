@@ -21,11 +21,13 @@ def main(root: str, batches: list[str]) -> None:
                 entry.name.startswith("users.") for entry in storage.entries(f"raw/{batch}")
             )
             try:
-                tables = read_raw(storage, batch, labelled=labelled)
+                raw = read_raw(storage, batch, labelled=labelled)
             except DataError as error:
                 found[batch] = str(error)
                 continue
-            found[batch] = [[row.asDict() for row in table.collect()] for table in tables]
+            found[batch] = [
+                [row.asDict() for row in table.collect()] for table in (raw.top_artists, raw.users)
+            ]
     sys.stdout.write("\n" + json.dumps(found))
 
 

@@ -4,7 +4,8 @@ import pyarrow as pa
 import pytest
 
 from glue_jobs.arrow import group_bounds, whole_groups
-from glue_jobs.country.cleaning import _choose_names, _clean_listeners, _name_artists
+from glue_jobs.country.cleaning import _clean_listeners
+from glue_jobs.country.identity import _choose_names, _choose_owners, _name_artists
 
 ROWS = [  # user_id, rank, artist_name, playcount; sorted as the job sorts them
     ("a", 1.0, "Björk", 10.0),
@@ -95,3 +96,24 @@ def test_artists_without_any_mbid_have_none() -> None:
     rows = pa.Table.from_batches(_choose_names(_name_artists(table.to_batches()))).to_pylist()
     assert rows == [{"artist_key": "air", "artist_name": "Air", "mbid": None}]
     assert list(_choose_names([])) == []
+
+
+def test_a_rare_name_stands_for_the_artist_of_its_mbid() -> None:
+    rows = [
+        ("air", "Air", "m1", True),
+        ("air french band", "Air (French Band)", "m1", False),
+        ("airs", "Airs", "m1", True),
+        ("nobody", "Nobody", "m2", False),
+    ]
+    spelt = pa.table(
+        {
+            "artist_key": [key for key, *_ in rows],
+            "spelling": [name for _, name, *_ in rows],
+            "mbid": [mbid for *_, mbid, _ in rows],
+            "plays": [9, 1, 5, 1],
+            "is_known": [known for *_, known in rows],
+        }
+    )
+    found = pa.Table.from_batches(_choose_owners(spelt.to_batches())).to_pylist()
+    assert found == [{"artist_name": "Air (French Band)", "mbid": "m1", "owner": "air"}]
+    assert list(_choose_owners([])) == []

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.spark
 
+MBID = "00000003-0000-4000-8000-000000000000"
+"""Of artist 3 of every synthetic bundle."""
+
 
 def write_raw(folder: Path, bundle: Bundle) -> dict[str, RawListener]:
     """Write a CSV of plays without countries and return its listeners."""
@@ -34,16 +37,25 @@ def write_raw(folder: Path, bundle: Bundle) -> dict[str, RawListener]:
             [float(n) for n in np.sort(rng.integers(1, 900, 9))[::-1]],
         )
         for i in range(40)
-    } | {"stranger": RawListener(["nobody knows"], [3.0])}
+    } | {
+        "stranger": RawListener(["nobody knows"], [3.0], mbids=[None]),
+        "by mbid": RawListener(["another spelling", "x"], [3.0, 1.0], mbids=[MBID, None]),
+    }
     rows = [
-        (user, rank, name, count)
+        (user, rank, *play)
         for user, listener in listeners.items()
-        for rank, (name, count) in enumerate(
-            zip(listener.names, listener.playcounts or (), strict=True), 1
+        for rank, play in enumerate(
+            zip(
+                listener.names,
+                listener.playcounts or (),
+                listener.mbids or [None] * len(listener.names),
+                strict=True,
+            ),
+            1,
         )
     ]
     folder.mkdir(parents=True)
-    names = ("user_id", "rank", "artist_name", "playcount")
+    names = ("user_id", "rank", "artist_name", "playcount", "mbid")
     columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
     pacsv.write_csv(pa.table(columns), folder / "top_artists.csv")
     return listeners
@@ -74,6 +86,7 @@ def test_scores_are_what_the_endpoint_answers(tmp_path: Path, run_glue: RunGlue)
     assert set(found) == set(listeners)
     predictor = ChainPredictor(bundle)
     codes = predictor.chain.countries
+    assert found["by mbid"]["known_artists"] == 1
     for user, listener in listeners.items():
         batch = ListenerBatch.from_raw([listener], bundle.artists)
         row = found[user]
