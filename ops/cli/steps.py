@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from listening.errors import DataError
 from listening.systems import SYSTEMS
 from ops import forgetting, job_logs, runs, store
 from ops.cli.console import clock, say, say_json, say_table
@@ -96,18 +97,29 @@ def forget(
         target.reached(journey) as connection,
     ):
         with journey.step(FIND):
+            user_id = user_id.strip()
             traces = forgetting.find_listener(connection, user_id)
+        unread = [trace.unread for trace in traces if trace.unread]
+        traces = [trace for trace in traces if not trace.unread]
         found = {place: _found(traces, place) for place in forgetting.places()}
         if traces:
             _confirm_forgetting(user_id, found, journey, ask=not yes)
             with journey.step(FORGET):
                 forgetting.forget_listener(connection, user_id, traces)
     if target.as_json:
-        say_json({"user_id": user_id, "removed": found})
-        return
-    if not traces:
-        say(f"Nothing names listener {user_id}.")
-        return
+        say_json({"user_id": user_id, "removed": found, "unread": unread})
+    elif traces:
+        _say_removed(user_id, found)
+    else:
+        say(f"Nothing that can be read names listener {user_id}.")
+    if unread:
+        raise DataError(
+            f"{len(unread)} object versions cannot be read and were left as they are; look for the "
+            f"listener by hand: {'; '.join(unread)}"
+        )
+
+
+def _say_removed(user_id: str, found: dict[str, dict[str, int]]) -> None:
     say_table(
         f"Removed of listener {user_id}",
         ["Place", "Rows ", "Object versions "],

@@ -21,8 +21,9 @@ CAPTURE = "captures/listening-dev-endpoint/bundles/2026/01/02/03/04-05.jsonl"
 FEATURES = "country/features/jr_1/listeners/split=train/region=nordics/part-0.parquet"
 
 
-def captured(data: str, encoding: str = "JSON") -> str:
-    return json.dumps({"captureData": {"endpointInput": {"data": data, "encoding": encoding}}})
+def captured(data: str, encoding: str = "JSON", kind: str = "application/json") -> str:
+    body = {"data": data, "encoding": encoding, "observedContentType": kind}
+    return json.dumps({"captureData": {"endpointInput": body}})
 
 
 def asked(*users: str) -> str:
@@ -52,7 +53,7 @@ def kept(aws: Aws) -> Aws:
     )
     coded = base64.b64encode(asked("u").encode()).decode()
     lines = [captured(asked("v", "u")), captured(asked("v")), captured(coded, "BASE64")]
-    lines.append(captured("u,1", "CSV"))
+    lines.append(captured("artist_name\nu\n", "CSV", "text/csv"))
     aws.put(names.models_bucket, CAPTURE, ("\n".join(lines) + "\n").encode())
     return aws
 
@@ -73,7 +74,7 @@ def test_a_listener_is_gone_from_every_version(kept: Aws) -> None:
         "captures/": {"rows": 2, "versions": 1},
     }
     assert forgetting.find_listener(kept.connection, "u") == []
-    assert "Nothing names listener u." in call("--yes").stdout
+    assert "Nothing that can be read names listener u." in call("--yes").stdout
 
 
 def test_everyone_else_stays_as_they_were(kept: Aws) -> None:
@@ -90,7 +91,33 @@ def test_everyone_else_stays_as_they_were(kept: Aws) -> None:
     rows = pq.read_table(io.BytesIO(read(FEATURES))).to_pylist()
     assert rows == [{"user_id": "v", "features": [2.0]}]
     lines = read(CAPTURE, kept.connection.names.models_bucket).decode().splitlines()
-    assert lines == [captured(asked("v")), captured("u,1", "CSV")]
+    assert lines == [
+        captured(asked("v")),
+        captured(asked("v")),
+        captured("artist_name\nu\n", "CSV", "text/csv"),
+    ]
+
+
+def test_what_cannot_be_read_is_named_and_left(kept: Aws) -> None:
+    data = kept.connection.names.data_bucket
+    broken = {
+        "raw/q/top_artists.csv": b'user_id,artist_name\nx,"Heroes\nu,Air\n',
+        "raw/l1/users.csv": "user_id,country\nu,Österreich\n".encode("latin-1"),
+        "raw/z/plays.zip": b"PK",
+        "raw/n/users.parquet": b"not at all",
+    }
+    for key, content in broken.items():
+        aws_put = kept.put(data, key, content)
+        assert aws_put is None
+    result = call("--yes")
+    assert result.exit_code == 1
+    assert "raw/ " in result.stdout
+    assert "4 object versions cannot be read and were left as they are" in result.stderr
+    for key, content in broken.items():
+        assert f"s3://{data}/{key} (version" in result.stderr
+        assert store.read_object(kept.connection, data, key) == content
+    found = forgetting.find_listener(kept.connection, "u")
+    assert {trace.key for trace in found} == set(broken)
 
 
 def test_nothing_is_removed_without_a_yes(kept: Aws) -> None:
