@@ -25,7 +25,7 @@ from inference.log import log
 from listening.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from inference.handlers import Handler
     from inference.settings import Settings
@@ -41,6 +41,7 @@ SINGLE = "model"
 """The name under which the one model of single-model mode is held."""
 
 _TARGET = b"x-amzn-sagemaker-target-model"
+_ONCE = {b"content-type": "Content-Type", b"accept": "Accept", _TARGET: "Target model"}
 _JSON_HEADERS = [(b"content-type", b"application/json")]
 
 
@@ -109,6 +110,7 @@ class Application:
         headers = dict(scope["headers"])
         target = headers.get(_TARGET, b"").decode("latin-1")
         try:
+            _check_headers(scope["headers"])
             response = await self._route(scope, headers, receive)
         except RequestError as error:
             response = _error(error.status, str(error), target)
@@ -241,6 +243,19 @@ class Application:
                 "MaxPayloadInMB": self._settings.max_body // 1024**2,
             }
         )
+
+
+def _check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse a body that is packed, and headers that contradict each other."""
+    seen: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in _ONCE and seen.setdefault(name, value) != value:
+            raise RequestError(f"{_ONCE[name]}: given twice, with different values; send one")
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            packed = value.decode("latin-1")[:60]
+            raise RequestError(
+                f"Content-Encoding {packed!r} is not accepted; send the body as it is", status=415
+            )
 
 
 def _too_large(limit: int) -> RequestError:

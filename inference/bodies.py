@@ -16,7 +16,9 @@ import numpy as np
 import orjson
 
 from inference.fields import shown
-from listening.errors import RequestError
+from listening.errors import DataError, RequestError
+from listening.log.numbers import parse_number
+from listening.log.text import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -91,37 +93,29 @@ def read_csv(body: bytes, *, numbers: Iterable[str]) -> tuple[Sequence[str], Row
     numbers
         Columns whose cells are numbers; a cell that is none stays text.
     """
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RequestError(f"body: not UTF-8 ({error.reason} at byte {error.start})") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    lines = _strict(read_rows(io.BytesIO(body), source="body", tabs=False))
+    columns = [cell.strip() for cell in next(lines, (0, []))[1]]
+    for column in columns:
+        if columns.count(column) > 1:
+            raise RequestError(f"columns: {shown(column)} is there twice; leave one of them")
 
     def rows() -> Rows:
-        try:
-            for row in reader:
-                where = f"line {reader.line_num}: "
-                if None in row or None in row.values():
-                    raise RequestError(f"{where}has another number of fields than the header")
-                values: dict[str, Any] = {name: cell or None for name, cell in row.items()}
-                for column in numbers:
-                    if values.get(column):
-                        values[column] = _number(values[column])
-                yield where, values
-        except csv.Error as error:
-            raise RequestError(f"line {reader.line_num}: not CSV ({error})") from error
+        for line, row in lines:
+            values: dict[str, Any] = {n: c or None for n, c in zip(columns, row, strict=True)}
+            for column in numbers:
+                if text := values.get(column):
+                    number = parse_number(text)
+                    values[column] = text if number is None else number
+            yield f"line {line}: ", values
 
+    return columns, rows()
+
+
+def _strict(lines: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
     try:
-        return reader.fieldnames or [], rows()
-    except csv.Error as error:
-        raise RequestError(f"line 1: not CSV ({error})") from error
-
-
-def _number(cell: str) -> float | str:
-    try:
-        return float(cell)
-    except ValueError:
-        return cell
+        yield from lines
+    except DataError as error:
+        raise RequestError(str(error).replace("body, line", "line", 1)) from error
 
 
 def read_parquet(

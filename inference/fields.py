@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from listening.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 MAX_TEXT = 1_000  # characters of a name or an id
 MAX_COUNT = 1e12
+MOST_NAMES = 8  # in an error message
 
 
 def shown(value: Any) -> str:
@@ -27,6 +28,13 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
+def named(names: Iterable[str]) -> str:
+    """Return the names that a caller sent, for an error message; of many the first."""
+    there = list(names)
+    more = f" and {len(there) - MOST_NAMES} more" if len(there) > MOST_NAMES else ""
+    return (", ".join(map(shown, there[:MOST_NAMES])) or "none") + more
+
+
 def text(value: Any, where: str, field: str) -> str | None:
     """Return a text of at most `MAX_TEXT` characters; None for nothing."""
     if value is None or (isinstance(value, str) and len(value) <= MAX_TEXT):
@@ -37,7 +45,8 @@ def text(value: Any, where: str, field: str) -> str | None:
 
 def identifier(value: Any, where: str, field: str) -> str | None:
     """Return an id, which may be a whole number, as text; None for nothing."""
-    return text(str(value) if type(value) is int else value, where, field)
+    found = text(str(value) if type(value) is int else value, where, field)
+    return (found.strip() or None) if found is not None else None
 
 
 def count(value: Any, where: str, field: str) -> float | None:

@@ -73,7 +73,8 @@ def negotiate(accept: str, content_type: str, writable: Collection[str]) -> str:
         406: nothing of what is accepted can be written.
     """
     own = JSON_LINES if parse_media_type(content_type)[0] == JSON_LINES else JSON
-    choices = []
+    choices: list[tuple[float, int, str]] = []
+    refused = set()
     for order, part in enumerate((accept or "*/*").split(",")):
         name, parameters = parse_media_type(part)
         try:
@@ -81,8 +82,11 @@ def negotiate(accept: str, content_type: str, writable: Collection[str]) -> str:
         except ValueError:
             quality = 0.0
         wanted = own if name in {"*/*", "application/*"} else CSV if name == "text/*" else name
-        if wanted in writable and quality > 0:
+        if quality <= 0:
+            refused.add(name)
+        elif wanted in writable:
             choices.append((-quality, order, wanted))
+    choices = [choice for choice in choices if choice[2] not in refused]
     if not choices:
         raise RequestError(
             f"Accept {accept[:200]!r}: answers can be {', '.join(writable)}", status=406

@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from listening.errors import DataError
-from listening.log import rows
 from listening.log.parts import read_part
 from listening.log.raw_formats import SYNTHETIC, file_format, recognise
 from listening.log.tables import USERS
+from listening.log.text import open_text, read_rows
 from listening.log.values import read
 from listening.resources import RAW, READY
 
@@ -124,9 +124,9 @@ def _is(ids: Any, user_id: str) -> Any:
 def _rows(file: Path, key: str, user_id: str) -> Iterator[tuple[list[str], bool]]:
     """Yield the rows of a text file, the header too, and whether they are the listener's."""
     given = _given(key)
-    with rows.open_text(file) as content:
+    with open_text(file) as content:
         place: int | None = None
-        for _, row in rows.read_rows(
+        for _, row in read_rows(
             content,
             source=str(file),
             tabs=file_format(file.name) == "tsv",

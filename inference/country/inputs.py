@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from inference.bodies import (
     read_npy,
     read_parquet,
 )
-from inference.fields import choice, count, flag, identifier, shown, text, whole_number
+from inference.fields import choice, count, flag, identifier, named, shown, text, whole_number
 from inference.media import CSV, JSON, JSON_LINES, NPY, PARQUET, choose_reader
 from listening.country.listeners import RawListener
 from listening.errors import RequestError
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 Level = Literal["country", "region"]
 
 MAX_ARTISTS = 1_000  # of one listener; more is answered with 413
-EXAMPLE = '{"top_artists": [{"artist_name": "Björk"}]} or {"listeners": […]}'
+ONE_EXAMPLE = '{"top_artists": [{"artist_name": "Björk"}]}'
+EXAMPLE = f'{ONE_EXAMPLE} or {{"listeners": […]}}'
 
 _TEXT_COLUMNS = ("user_id", "artist_name", "mbid")
-_NUMBER_COLUMNS = ("playcount", "total_scrobbles")
+_NUMBER_COLUMNS = ("rank", "playcount", "total_scrobbles")
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def _json(body: bytes, _: Mapping[str, str]) -> Questions:
 
 
 def _json_lines(body: bytes, _: Mapping[str, str]) -> Questions:
-    entries = read_json_lines(body, EXAMPLE)
+    entries = read_json_lines(body, ONE_EXAMPLE)
     return Questions([_question(entry, where, Options()) for where, entry in entries])
 
 
@@ -143,7 +145,8 @@ def _question(entry: Any, where: str, options: Options) -> Question:
         raise RequestError(f"{where.rstrip('.: ')}: must be an object, got {shown(entry)}")
     artists = entry.get("top_artists")
     if not isinstance(artists, list):
-        raise RequestError(f"{where}top_artists: must be a list, got {shown(artists)}")
+        hint = "; a line is one listener" if "listeners" in entry else ""
+        raise RequestError(f"{where}top_artists: must be a list, got {shown(artists)}{hint}")
     _check_number_of_artists(len(artists), where)
     names: list[str | None] = []
     mbids: list[str | None] = []
@@ -183,48 +186,59 @@ class _Plays:
     """One listener of a table of plays, while its rows are being read."""
 
     user_id: str | None
-    names: list[str | None]
-    playcounts: list[float | None]
-    mbids: list[str | None]
+    rows: list[_Play]
     total_scrobbles: float | None = None
+
+    def listener(self) -> RawListener:
+        """Return the listener, artists by rank where there are ranks, else as they came."""
+        rows = sorted(self.rows, key=lambda play: math.inf if play.rank is None else play.rank)
+        counts, mbids = [play.playcount for play in rows], [play.mbid for play in rows]
+        return RawListener(
+            [play.name for play in rows],
+            counts if any(count is not None for count in counts) else None,
+            mbids if any(mbids) else None,
+            self.total_scrobbles,
+        )
+
+
+class _Play(NamedTuple):
+    """A row of a table."""
+
+    name: str | None
+    playcount: float | None
+    mbid: str | None
+    rank: float | None
 
 
 def _from_rows(
     rows: Iterable[tuple[str, dict[str, Any]]], columns: Iterable[str], options: Options
 ) -> Questions:
-    """Group rows of one play each, in rank order, by ``user_id``; without it, all are one's."""
+    """Group rows of one play each by ``user_id``; without it, all are one's."""
     if not {"artist_name", "mbid"} & set(columns):
-        raise RequestError(f"columns: artist_name or mbid is missing, got {shown(list(columns))}")
+        raise RequestError(f"columns: artist_name or mbid is missing, got {named(columns)}")
     listeners: dict[str | None, _Plays] = {}
     for where, row in rows:
         user_id = identifier(row.get("user_id"), where, "user_id")
         listener = listeners.get(user_id)
         if listener is None:
             check_number_of_listeners(len(listeners) + 1)
-            listener = listeners[user_id] = _Plays(user_id, [], [], [])
+            listener = listeners[user_id] = _Plays(user_id, [])
         name, mbid = text(row.get("artist_name"), where, "artist_name"), row.get("mbid")
         if name is None and mbid is None:
             raise RequestError(f"{where}needs artist_name or mbid")
-        listener.names.append(name)
-        listener.mbids.append(text(mbid, where, "mbid"))
-        listener.playcounts.append(count(row.get("playcount"), where, "playcount"))
-        _check_number_of_artists(len(listener.names), where)
+        listener.rows.append(
+            _Play(
+                name,
+                count(row.get("playcount"), where, "playcount"),
+                text(mbid, where, "mbid"),
+                count(row.get("rank"), where, "rank"),
+            )
+        )
+        _check_number_of_artists(len(listener.rows), where)
         total = count(row.get("total_scrobbles"), where, "total_scrobbles")
         listener.total_scrobbles = total if total is not None else listener.total_scrobbles
     return Questions(
-        [
-            Question(
-                RawListener(
-                    plays.names,
-                    plays.playcounts if any(c is not None for c in plays.playcounts) else None,
-                    plays.mbids if any(plays.mbids) else None,
-                    plays.total_scrobbles,
-                ),
-                options,
-                plays.user_id,
-            )
-            for plays in listeners.values()
-        ]
+        [Question(plays.listener(), options, plays.user_id) for plays in listeners.values()]
     )
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from listening.errors import DataError
+from listening.log.text import BYTE_ORDER_MARK, dialect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +52,6 @@ ENCODINGS = {
 UNKNOWN_TYPES = ("FLOAT16", "VARIANT", "GEOMETRY", "GEOGRAPHY")
 MOST_DIGITS = 38  # of Spark's decimals
 HEADER_BYTES = 1 << 20
-BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True)
@@ -184,13 +184,6 @@ def _header(
     if twice:
         raise DataError(f"{source}: two columns are called '{twice[0]}'; leave one of them")
     return names
-
-
-def dialect(*, tabs: bool) -> dict[str, Any]:
-    """Return how `csv` reads a file: commas and quotes as RFC 4180 says, or tabs alone."""
-    if tabs:
-        return {"delimiter": "\t", "quoting": csv.QUOTE_NONE, "strict": True}
-    return {"strict": True}
 
 
 def _parquet(file: IO[bytes], source: str) -> Part:

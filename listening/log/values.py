@@ -14,14 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from listening.log.numbers import BLANKS, DIGIT_FIRST, NUMBER
+
 if TYPE_CHECKING:
     from listening.log.tables import Kind
 
-BLANKS = r"^[ \t\n\x0B\f\r]+|[ \t\n\x0B\f\r]+$"
-"""What is taken off both ends of an id, a number or a time."""
-NUMBER = r"^[+-]?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)?(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?$"
-"""A number in text; one digit at least must be in its mantissa."""
-DIGIT_FIRST = r"^[+-]?\.?[0-9]"
 TIME = (
     r"^(?P<date>(?:19|20|21)[0-9]{2}-[0-1][0-9]-[0-3][0-9])"
     r"(?:[T ](?P<minute>[0-2][0-9]:[0-5][0-9])(?::(?P<second>[0-5][0-9])"

@@ -354,7 +354,9 @@ def test_negotiation(accept: str, content_type: str, expected: str) -> None:
     assert negotiate(accept, content_type, WRITERS) == expected
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", ",", "x" * 9999])
+@pytest.mark.parametrize(
+    "accept", ["text/html", "application/json;q=0", "application/json;q=0, */*", ",", "x" * 9999]
+)
 def test_what_cannot_be_written_is_406(accept: str) -> None:
     with pytest.raises(RequestError) as caught:
         negotiate(accept, "application/json", WRITERS)

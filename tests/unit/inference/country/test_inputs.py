@@ -175,15 +175,25 @@ def test_a_wrong_field_is_named(document: Any, field: str) -> None:
         (b'{"top_artists": []}\n{', "application/jsonlines", "line 2: not JSON"),
         (b'{"top_artists": []}\n{}', "application/jsonlines", "line 2: top_artists"),
         (b"", "text/csv", "columns: artist_name or mbid is missing"),
-        (b"name\na", "text/csv", "columns: artist_name or mbid is missing"),
-        (b"artist_name\n\xff", "text/csv", "body: not UTF-8"),
-        (b"artist_name,playcount\na", "text/csv", "line 2: has another number of fields"),
-        (b"artist_name\na,b", "text/csv", "line 2: has another number of fields"),
+        (b"name,n\na,1", "text/csv", "artist_name or mbid is missing, got 'name', 'n'"),
+        (b'artist_name\na\nb\n"Al" B\n', "text/csv", "line 4: text after a closing quote"),
+        (b'artist_name,playcount\n"a\nb",1\nc,x\n', "text/csv", "line 4: playcount: must be"),
+        (b"artist_name,playcount\na,1_034", "text/csv", "line 2: playcount: must be a number"),
+        (b"mbid,mbid\na,b", "text/csv", "columns: 'mbid' is there twice"),
+        (b"artist_name\ra", "text/csv", "line 1: a carriage return within the line"),
+        (
+            b'{"listeners": []}',
+            "application/jsonlines",
+            "line 1: top_artists: must be a list, got nothing; a line is one listener",
+        ),
+        (b"artist_name\n\xff", "text/csv", "line 2: not UTF-8 text"),
+        (b"artist_name,playcount\na", "text/csv", "line 2: 1 fields, expected 2"),
+        (b"artist_name\na,b", "text/csv", "line 2: 2 fields, expected 1"),
         (b"artist_name,playcount\na,many", "text/csv", "line 2: playcount"),
         (b"artist_name,playcount\na,nan", "text/csv", "line 2: playcount"),
         (b"artist_name,playcount\na,-1", "text/csv", "line 2: playcount"),
-        (b'artist_name\n"a', "text/csv", "not CSV"),
-        (b"artist_name\n" + b"a" * 200_000, "text/csv", "field larger than field limit"),
+        (b'artist_name\n"a', "text/csv", "line 2: a quote that is never closed"),
+        (b"artist_name\n" + b"a" * 200_000, "text/csv", "line 2: artist_name: must be text"),
         (b"artist_name,mbid\n,", "text/csv", "line 2: needs artist_name or mbid"),
         (b"artist_name\na", "text/csv; k=x", "Content-Type: k: must be"),
         (b"artist_name\na", "text/csv; level=city", "Content-Type: level: must be"),
@@ -315,3 +325,13 @@ def test_a_damaged_body_is_read_or_refused(data: st.DataObject) -> None:
         parse(bytes(body), media_type)
     except RequestError as error:
         assert error.status in {400, 413}
+
+
+def test_a_table_is_read_as_the_jobs_read_it() -> None:
+    body = b'rank, user_id ,artist_name,playcount\n2,u1,Air,"1,034"\n1, u1 ,"Say ""hi""", 7 \n'
+    questions = parse(body, "text/csv")
+    assert isinstance(questions, Questions)
+    (question,) = questions.items
+    assert question.user_id == "u1"
+    assert question.listener.names == ['Say "hi"', "Air"]
+    assert question.listener.playcounts == [7, 1034]
