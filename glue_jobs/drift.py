@@ -94,7 +94,7 @@ def run(
     """
     arguments = Arguments(argv, names_of_arguments(system))
     run_id, version = arguments.run_id, champion(arguments)
-    days, least = arguments.get("days", 7), arguments.get("least_listeners", 1000)
+    days, least = arguments.get("days", 7, least=1), arguments.get("least_listeners", 1000)
     limits = {measure: arguments.get(f"max_{measure}", MOST_SHIFT) for measure in system.drift}
     target = output(system.name, JOB)
     with job_session(JOB, rows_per_batch=ROWS_PER_BATCH) as spark:

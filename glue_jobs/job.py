@@ -51,26 +51,31 @@ class Arguments:
     def __init__(self, argv: Sequence[str], names: Sequence[str]) -> None:
         from awsglue.utils import getResolvedOptions  # noqa: PLC0415 - only a job run has it
 
-        given = [name for name in (*names, *RUN_ARGUMENTS, "JOB_NAME") if f"--{name}" in argv]
+        known = (*names, *RUN_ARGUMENTS, "JOB_NAME", "JOB_RUN_ID")
+        _check_options(argv, known)
+        given = [name for name in known if f"--{name}" in argv]
         self._values: Mapping[str, Any] = getResolvedOptions(list(argv), given)
 
-    def get(self, name: str, default: Value) -> Value:
+    def get(self, name: str, default: Value, *, least: int = 0) -> Value:
         """Return an argument as the type of its default.
 
         Raises
         ------
         DataError
-            It is not a value of that type.
+            It is not a value of that type, or a number below the least.
         """
         text = self._values.get(name)
         if text is None:
             return default
         try:
-            return type(default)(text)
+            value = type(default)(text)
         except ValueError as error:
             raise DataError(
                 f"--{name} is {text!r}, but must be of type {type(default).__name__}"
             ) from error
+        if not isinstance(value, str) and not least <= value < float("inf"):
+            raise DataError(f"--{name} is {text}, but must be at least {least}")
+        return value
 
     def one_of(self, name: str, choices: Sequence[str]) -> str:
         """Return an argument that must be one of these; the first one by default."""
@@ -107,6 +112,22 @@ class Arguments:
     def workflow_run_id(self) -> str | None:
         """The id of the workflow's run that started this job; None outside a workflow."""
         return self.get("WORKFLOW_RUN_ID", "") or None
+
+
+def _check_options(argv: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse an option that AWS's parser would take for a longer one, as ``--data`` for another.
+
+    Raises
+    ------
+    DataError
+        Names both.
+    """
+    for option in argv:
+        name = option.removeprefix("--").partition("=")[0]
+        if not option.startswith("--") or not name or name in known:
+            continue
+        if longer := [other for other in known if other.startswith(name)]:
+            raise DataError(f"--{name} is no argument of this job; did you mean --{longer[0]}?")
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """AWS's name rules, enforced where moto is lenient.
 
 The rules are not written here: they are AWS's own, read from the service models that botocore
-ships (``min``, ``max`` and ``pattern`` of the shape that an API parameter has). The one exception
-is the bucket name, whose rules S3 documents only in prose.
+ships (``min``, ``max`` and ``pattern`` of the shape that an API parameter has). The exceptions
+are the names of buckets and of executions, whose rules stand only in prose.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from moto.sagemaker.exceptions import ValidationError
 BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]")
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 BUCKET_LOOKS_LIKE_ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
+NOT_IN_EXECUTIONS = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f\ufffe\uffff]")
+"""https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html"""
+MOST_OF_EXECUTION = 80  # characters
 SURROGATES = (r"\uD800\uDC00-\uDBFF\uDFFF", "\U00010000-\U0010ffff")
 """A range of characters as AWS's patterns (Java's) and Python's write it."""
 
@@ -68,3 +71,8 @@ def require_sagemaker(shape: str, member: str, value: str) -> None:
 def is_bucket_name(value: str) -> bool:
     """Say whether S3 accepts a bucket name."""
     return bool(BUCKET.fullmatch(value)) and not BUCKET_LOOKS_LIKE_ADDRESS.fullmatch(value)
+
+
+def is_execution_name(value: str) -> bool:
+    """Say whether Step Functions accepts the name of an execution."""
+    return 0 < len(value) <= MOST_OF_EXECUTION and not NOT_IN_EXECUTIONS.search(value)

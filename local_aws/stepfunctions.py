@@ -25,6 +25,7 @@ from botocore.response import StreamingBody
 from moto.core.config import default_user_config
 from moto.core.exceptions import AWSError
 from moto.stepfunctions import models
+from moto.stepfunctions.exceptions import InvalidName
 from moto.stepfunctions.parser.api import (
     HistoryEventType,
     InvalidDefinition,
@@ -65,6 +66,7 @@ from moto.stepfunctions.parser.models import (
     stepfunctions_parser_backends,
 )
 
+from local_aws import names
 from local_aws.runtime import ACCOUNT, REGION, Runtime
 
 if TYPE_CHECKING:
@@ -308,7 +310,10 @@ class StepFunctionsService:
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        return original(backend, state_machine_arn, name or str(uuid.uuid4()), *args, **kwargs)
+        name = str(uuid.uuid4()) if name is None else name
+        if not names.is_execution_name(name):
+            raise InvalidName(f"Invalid Name: '{name}'")
+        return original(backend, state_machine_arn, name, *args, **kwargs)
 
     def _deliver(self, arn: str, text: str, _event: Mapping[str, Any]) -> None:
         """Start an execution, named as EventBridge names it."""

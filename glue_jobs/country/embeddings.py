@@ -85,9 +85,9 @@ class Parameters:
         method = arguments.one_of("method", METHODS)
         return cls(
             method=method,
-            dimensions=arguments.get("dimensions", 64),
-            min_listeners=arguments.get("min_listeners", 3),
-            max_artists=arguments.get("max_artists", 200_000),
+            dimensions=arguments.get("dimensions", 64, least=1),
+            min_listeners=arguments.get("min_listeners", 3, least=1),
+            max_artists=arguments.get("max_artists", 200_000, least=1),
             iterations=arguments.get("iterations", 0) or ITERATIONS[method],
             seed=arguments.get("seed", 1),
         )
@@ -106,6 +106,7 @@ def main(argv: Sequence[str]) -> None:
     """Read arguments and tables, call the functions, write tables and then the manifest."""
     arguments = Arguments(argv, ARGUMENTS)
     parameters, limits = Parameters.of(arguments), Limits.of(arguments, CLEANING)
+    most_artists = arguments.get("most_artists", MOST_ARTISTS, least=1)
     run = arguments.workflow_run_id or arguments.run_id
     target = f"{EMBEDDINGS}{run}/"
     with job_session("embeddings", rows_per_batch=ROWS_PER_BATCH) as spark:
@@ -114,7 +115,7 @@ def main(argv: Sequence[str]) -> None:
         batch = latest_batch(storage) if batch == "latest" else batch
         LOG.info("embeddings of batch %s, to %s", batch, storage.uri(target))
 
-        raw = read_raw(storage, batch, most_artists=arguments.get("most_artists", MOST_ARTISTS))
+        raw = read_raw(storage, batch, most_artists=most_artists)
         spelt = spellings(raw.top_artists).persist()
         found = owners(spelt, least=parameters.min_listeners).persist()
         named = found.count()

@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
     arguments = Arguments(argv, ARGUMENTS)
     run = arguments.run_id
     every = arguments.one_of("every_country", ("false", "true")) == "true"
-    k = arguments.get("k", 5)
+    k = arguments.get("k", 5, least=1)
     target = f"{SCORES}{run}/"
     version = champion(arguments)
     with job_session("scoring", rows_per_batch=ROWS_PER_BATCH) as spark:

@@ -83,7 +83,11 @@ def _artist(text: str) -> Artist:
     if not text.strip():
         raise typer.BadParameter("--artist has no name")
     name, colon, plays = text.rpartition(":")
-    return Artist(name, float(plays)) if colon and plays.isdigit() else Artist(text)
+    return (
+        Artist(name, float(plays))
+        if colon and plays.isascii() and plays.isdigit()
+        else Artist(text)
+    )
 
 
 def _say(answer: Answer) -> None:

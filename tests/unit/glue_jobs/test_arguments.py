@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from glue_jobs.drift import names_of_arguments
+from glue_jobs.job import Arguments
+from listening.errors import DataError
 from listening.systems import SYSTEMS, Job, System
 
 ROOT = Path(__file__).parents[3]
@@ -38,3 +42,42 @@ def test_an_entry_has_the_arguments_of_its_scripts(system: System, job: Job) -> 
         read = import_module(f"glue_jobs.{system.name}.{job.name}").ARGUMENTS
     assert set(read) - BY_THE_STACKS - OF_ONE_RUN == set(job.arguments)
     assert told == set(read)
+
+
+NAMES = ("data_uri", "k", "batch", "share")
+
+
+@pytest.fixture(autouse=True)
+def _awsglue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand for AWS's parser, which only the jobs' environment has."""
+    utils = ModuleType("awsglue.utils")
+    vars(utils)["getResolvedOptions"] = lambda argv, names: {
+        name: argv[argv.index(f"--{name}") + 1] for name in names
+    }
+    monkeypatch.setitem(sys.modules, "awsglue", ModuleType("awsglue"))
+    monkeypatch.setitem(sys.modules, "awsglue.utils", utils)
+
+
+@pytest.mark.parametrize(
+    ("argv", "reason"),
+    [
+        (["--k", "-3"], "--k is -3, but must be at least 1"),
+        (["--k", "0"], "--k is 0, but must be at least 1"),
+        (["--k", "5.5"], "--k is '5.5', but must be of type int"),
+        (["--share", "-0.1"], "--share is -0.1, but must be at least 0"),
+        (["--share", "nan"], "--share is nan, but must be at least 0"),
+        (["--share", "inf"], "--share is inf, but must be at least 0"),
+        (["--data", "s3://x/"], "--data is no argument of this job; did you mean --data_uri?"),
+        (["--ba=b"], "--ba is no argument of this job; did you mean --batch?"),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence(argv: list[str], reason: str) -> None:
+    with pytest.raises(DataError, match=re.escape(reason)):
+        arguments = Arguments(["script.py", *argv], NAMES)
+        arguments.get("k", 5, least=1)
+        arguments.get("share", 0.5)
+
+
+def test_what_aws_adds_is_left_alone() -> None:
+    argv = ["script.py", "--JOB_NAME", "x", "--TempDir", "s3://t/", "--k", "3"]
+    assert Arguments(argv, NAMES).get("k", 5) == 3

@@ -46,3 +46,21 @@ def test_glue_names_follow_the_service_model() -> None:
 )
 def test_bucket_names_follow_the_documentation(name: str, accepted: bool) -> None:
     assert names.is_bucket_name(name) is accepted
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted"),
+    [
+        ("6f1c_a-b.c", True),
+        ("a" * 80, True),
+        ("a" * 81, False),
+        ("", False),
+        ("two words", False),
+        ("a:b", False),
+        ("a/b", False),
+        ("line\n", False),
+        ("Ärger", True),
+    ],
+)
+def test_execution_names_follow_the_documentation(name: str, accepted: bool) -> None:
+    assert names.is_execution_name(name) is accepted

@@ -250,3 +250,11 @@ def test_answers_become_plain_json() -> None:
 
     answer = {"ResponseMetadata": {}, "When": datetime(2026, 11, 22, tzinfo=UTC), "All": [b"x"]}
     assert plain(answer) == {"When": "2026-11-22T00:00:00+00:00", "All": ["x"]}
+
+
+def test_an_execution_name_beyond_the_rule_is_refused(machines: Machines) -> None:
+    arn = machines.create(Only={"Type": "Pass", "End": True})
+    for name in ("two words", "a" * 81):
+        with pytest.raises(ClientError) as error:
+            machines.client.start_execution(stateMachineArn=arn, name=name)
+        assert error.value.response["Error"]["Code"] == "InvalidName"
