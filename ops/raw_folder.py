@@ -135,8 +135,14 @@ class RawFolder:
 
     @property
     def usable_by(self) -> list[str]:
-        """Names of the systems whose tables are all there."""
+        """Names of the systems that can learn from it."""
         return [s.name for s in SYSTEMS.values() if not lacking(self.tables, s.needs)]
+
+    @property
+    def scorable_by(self) -> list[str]:
+        """Names of the systems that can score it."""
+        all_needs = {s.name: _needs(s, labelled=False) for s in SYSTEMS.values()}
+        return [name for name, needs in all_needs.items() if not lacking(self.tables, needs)]
 
     @property
     def warnings(self) -> list[str]:
@@ -181,10 +187,9 @@ def check_folder(folder: Path, *, system: System | None = None, labelled: bool =
         paths = _files(folder / raw.name)
         files += paths
         tables[name] = _count(folder / raw.name, paths, raw, TABLES[name], required)
-    if system is None and all(lacking(found, each.needs) for each in SYSTEMS.values()):
+    if system is None and all(lacking(found, _needs(s, labelled=False)) for s in SYSTEMS.values()):
         lacks = "; ".join(
-            f"{each.name} lacks {' and '.join(lacking(found, each.needs))}"
-            for each in SYSTEMS.values()
+            f"{s.name} lacks {' and '.join(lacking(found, s.needs))}" for s in SYSTEMS.values()
         )
         raise DataError(f"{folder}: no system can use {', '.join(found)} alone: {lacks}")
     _check_listeners(folder, tables)
@@ -197,11 +202,15 @@ def check_folder(folder: Path, *, system: System | None = None, labelled: bool =
     )
 
 
+def _needs(system: System, *, labelled: bool) -> list[str]:
+    """Return the tables that a system needs to learn, or to score."""
+    return [name for name in system.needs if labelled or name not in system.labels]
+
+
 def _check_needs(
     folder: Path, found: dict[str, RawTable], system: System, *, labelled: bool
 ) -> None:
-    needs = [n for n in system.needs if labelled or n not in system.labels]
-    if missing := lacking(found, needs):
+    if missing := lacking(found, _needs(system, labelled=labelled)):
         columns = {name: (*TABLES[name].needed, *system.labels.get(name, ())) for name in missing}
         wanted = " and ".join(f"{name} ({', '.join(columns[name])})" for name in missing)
         raise DataError(

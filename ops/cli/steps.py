@@ -44,7 +44,10 @@ def check(
         return
     for warning in raw.warnings:
         say(warning)
-    say(f"{folder} is usable by {', '.join(raw.usable_by)}: {raw.summary}.")
+    learn = ", ".join(raw.usable_by) or "none"
+    say(f"{folder} is usable: {raw.summary}. Systems that can learn from it: {learn}.")
+    if score := set(raw.scorable_by) - set(raw.usable_by):
+        say(f"Systems that can score it: {', '.join(sorted(score))}; labels are missing.")
 
 
 @data.command()
@@ -78,6 +81,7 @@ def _facts(raw: RawFolder) -> dict[str, object]:
         },
         "warnings": raw.warnings,
         "usable_by": raw.usable_by,
+        "scorable_by": raw.scorable_by,
         "synthetic": raw.synthetic,
         "files": raw.files,
     }

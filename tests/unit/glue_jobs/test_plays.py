@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from listening.errors import DataError
-from listening.systems import SYSTEMS
+from listening.log.plays import ROW_REASONS
 from ops.raw_folder import check_folder
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.spark
 
-COUNTRY = SYSTEMS["country"]
 COLUMNS = ("user_id", "played_at", "ended_at", "track_id", "artist_name", "track_name", "played_s")
 DAY = "2023-05-01T"
 ROWS: list[tuple[Any, ...]] = [
@@ -106,7 +104,8 @@ def test_top_artists_from_plays_are_those_of_the_aggregated_table(found: dict[st
 
 
 def test_the_check_counts_what_the_cleaning_drops(root: Path) -> None:
-    with pytest.raises(DataError, match="no system can use plays alone: country lacks users"):
-        check_folder(root / "raw" / "log")
-    counts = check_folder(root / "raw" / "log", system=COUNTRY, labelled=False).tables["plays"]
+    raw = check_folder(root / "raw" / "log")
+    assert (raw.usable_by, raw.scorable_by) == ([], ["country"])
+    counts = raw.tables["plays"]
     assert (counts.rows, len(counts.listeners)) == (len(ROWS), 3)
+    assert dict(counts.dropped) == dict.fromkeys(ROW_REASONS, 1)
