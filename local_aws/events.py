@@ -22,7 +22,8 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from werkzeug.exceptions import HTTPException
 
-from local_aws.runtime import ACCOUNT, REGION, Runtime, put_log_lines
+from local_aws.logs import put_log_lines
+from local_aws.runtime import ACCOUNT, REGION, Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -137,17 +138,13 @@ class EventBus:
 
     def install(self, patches: Patches) -> None:
         """Make rules deliver, and S3 send its events in EventBridge's form."""
-        patches.replace(Rule, "send_to_targets", self._hook())
+        patches.wrap(Rule, "send_to_targets", self._send_to_targets)
         patches.replace(notifications, "_send_event_bridge_message", self._object_event)
 
-    def _hook(self) -> Callable[..., None]:
-        def send_to_targets(rule: Any, original_event: Any, **_: object) -> None:
-            self._send_to_targets(rule, original_event)
-
-        return send_to_targets
-
-    def _send_to_targets(self, rule: Any, event: Any) -> None:
-        event = dict(event)
+    def _send_to_targets(
+        self, _original: Callable[..., None], rule: Any, original_event: Any, **_: object
+    ) -> None:
+        event = dict(original_event)
         event.setdefault("time", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         is_schedule = not rule.event_pattern.get_pattern()
         if rule.state != "ENABLED" or is_schedule or not rule.event_pattern.matches_event(event):

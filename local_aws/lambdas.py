@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any
 from moto.awslambda.models import LambdaFunction
 from moto.awslambda.utils import get_backend
 
+from local_aws.logs import put_log_lines
 from local_aws.objects import inside
 from local_aws.processes import Command
-from local_aws.runtime import ACCOUNT, REGION, Runtime, put_log_lines
+from local_aws.runtime import ACCOUNT, REGION, Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,16 +72,10 @@ class LambdaService:
 
     def install(self, patches: Patches) -> None:
         """Set the hooks."""
-        patches.replace(LambdaFunction, "_invoke_lambda", self._hook())
+        patches.wrap(LambdaFunction, "_invoke_lambda", self._invoke)
         patches.wrap(LambdaFunction, "_get_layers_data", _layers)
         patches.wrap(LambdaFunction, "create_from_cloudformation_json", _with_layers)
         self.events.deliver_to("lambda", self._deliver)
-
-    def _hook(self) -> Callable[..., tuple[str, bool, str]]:
-        def invoke(function: Any, event: Any = None) -> tuple[str, bool, str]:
-            return self.invoke(function, event)
-
-        return invoke
 
     def _deliver(self, arn: str, text: str, _event: Mapping[str, Any]) -> None:
         headers: dict[str, str] = {}
@@ -88,7 +83,9 @@ class LambdaService:
         if "x-amz-function-error" in headers:
             log.error("function %s failed: %s", arn, answer)
 
-    def invoke(self, function: Any, event: Any) -> tuple[str, bool, str]:
+    def _invoke(
+        self, _original: Callable[..., Any], function: Any, event: Any = None
+    ) -> tuple[str, bool, str]:
         """Run a function once; returns its JSON answer, whether it failed, and its log."""
         request_id = str(uuid.uuid4())
         folder = self.runtime.work / "lambda" / request_id
@@ -97,7 +94,7 @@ class LambdaService:
         output = self.runtime.logs / "lambda" / f"{name}.{request_id}.log"
         request, answer = folder / "request.json", folder / "answer.json"
         request.write_text(json.dumps({"event": event, "request_id": request_id}), encoding="utf-8")
-        code = self._code(function)
+        code = self._unzipped(function.code_bytes)
         command = Command(
             arguments=[sys.executable, "-I", "-S", str(BOOTSTRAP), str(request), str(answer)],
             environment=self._environment(function, code, folder),
@@ -144,9 +141,6 @@ class LambdaService:
                 "POWERTOOLS_TRACE_DISABLED": "true",  # nobody listens
             }
         )
-
-    def _code(self, function: Any) -> Path:
-        return self._unzipped(function.code_bytes)
 
     def _layer(self, arn: str) -> Path:
         """Return the folder of packages that a layer brings."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3[.-](?:[a-z0-9-]+\.)?amazonaws\.com")
+LEFT_OUT = "cdk-"
+"""Buckets that begin so hold what CDK's bootstrap brings, and a deployment brings again."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,9 @@ def parse_uri(uri: str) -> Location:
 class Objects:
     """The objects of one account."""
 
-    def __init__(self, account: str) -> None:
+    def __init__(self, account: str, region: str) -> None:
         self._account = account
+        self._region = region
 
     @property
     def backend(self) -> S3Backend:
@@ -80,14 +84,18 @@ class Objects:
         return sorted(self._current(location), key=lambda item: item[0])
 
     def _current(self, location: Location) -> Iterator[tuple[str, Any]]:
+        keys = self._keys(location)
+        for name in list(keys):  # a copy: other threads write objects meanwhile
+            if name.startswith(location.key):
+                key = keys.get(name)
+                if key is not None and not isinstance(key, FakeDeleteMarker):
+                    yield name, key
+
+    def _keys(self, location: Location) -> Any:
         bucket = self.backend.buckets.get(location.bucket)
         if bucket is None:
             raise LocalAwsError(f"NoSuchBucket: there is no bucket '{location.bucket}'")
-        for name in list(bucket.keys):  # a copy: other threads write objects meanwhile
-            if name.startswith(location.key):
-                key = bucket.keys.get(name)
-                if key is not None and not isinstance(key, FakeDeleteMarker):
-                    yield name, key
+        return bucket.keys
 
     def get(self, location: Location) -> Any:
         """Return moto's record of one object.
@@ -97,18 +105,10 @@ class Objects:
         LocalAwsError
             If the bucket or the object does not exist.
         """
-        bucket = self.backend.buckets.get(location.bucket)
-        if bucket is None:
-            raise LocalAwsError(f"NoSuchBucket: there is no bucket '{location.bucket}'")
-        key = bucket.keys.get(location.key)
+        key = self._keys(location).get(location.key)
         if key is None or isinstance(key, FakeDeleteMarker):
             raise LocalAwsError(f"NoSuchKey: there is no object {location.uri}")
         return key
-
-    def read(self, location: Location) -> bytes:
-        """Return an object's bytes."""
-        value: bytes = self.get(location).value
-        return value
 
     def download(self, location: Location, path: Path) -> None:
         """Write an object to a file, whose folder is made."""
@@ -127,6 +127,33 @@ class Objects:
     def delete(self, location: Location) -> None:
         """Delete an object, as a request without a version does."""
         self.backend.delete_object(location.bucket, location.key)
+
+    def save(self, folder: Path) -> Iterator[dict[str, Any]]:
+        """Return all objects, their content written to a folder under its hash."""
+        for bucket in self.buckets():
+            if bucket.startswith(LEFT_OUT):
+                continue
+            for key, record in self.list(Location(bucket, "")):
+                body = record.value
+                name = hashlib.sha256(body).hexdigest()
+                (folder / name).write_bytes(body)
+                yield {
+                    "bucket": bucket,
+                    "key": key,
+                    "body": name,
+                    "metadata": dict(record.metadata),
+                    "modified": record.last_modified,
+                }
+
+    def restore(self, folder: Path, record: dict[str, Any]) -> None:
+        """Bring an object back, with no event."""
+        bucket = record["bucket"]
+        if bucket not in self.backend.buckets:
+            self.backend.create_bucket(bucket, self._region)
+        body = (folder / record["body"]).read_bytes()
+        made = self.put(Location(bucket, record["key"]), body, notify=False)
+        made.set_metadata(record["metadata"])
+        made.last_modified = record["modified"]
 
 
 def copy_to(record: Any, path: Path) -> None:

@@ -51,9 +51,13 @@ class Patches:
 
         self.replace(owner, name, wrapped)
 
-    def add(self, owner: Any, name: str, value: Any) -> None:
-        """Set an attribute that moto lacks; once moto has one of its own, ours still wins."""
-        self._stack.enter_context(mock.patch.object(owner, name, value, create=True))
+    def add(self, owner: Any, name: str, method: Callable[..., Any]) -> None:
+        """Set a method that moto lacks; once moto has one of its own, ours still wins."""
+
+        def added(*args: Any, **kwargs: Any) -> Any:
+            return method(*args, **kwargs)  # a function, so that the instance comes first
+
+        self._stack.enter_context(mock.patch.object(owner, name, added, create=True))
 
     def items(self, mapping: Any, **values: Any) -> None:
         """Set entries of a mapping."""

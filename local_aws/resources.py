@@ -16,7 +16,7 @@ from moto.s3.models import FakeBucket, s3_backends
 from moto.sagemaker.exceptions import ConflictException
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 
-from local_aws.glue import JOB_FIELDS, update_job
+from local_aws.glue_records import JOB_FIELDS, update_job
 
 if TYPE_CHECKING:
     from local_aws.patching import Patches
@@ -305,26 +305,12 @@ class ModelPackageGroup(_Resource, CloudFormationModel):
         backend.model_package_groups.pop(name, None)
 
 
-class Ignored:
+class Ignored(_Resource):
     """A resource of a type that is safe to ignore: it has a name, and nothing else."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.physical_resource_id = name
-
-    @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        """Any attribute may be asked for."""
-        del attr
-        return True
 
     def get_cfn_attribute(self, attribute: str) -> str:
         """Return something that is clearly of no service."""
         return f"arn:aws:ignored:::{self.name}" if attribute.endswith("Arn") else self.name
-
-    def is_created(self) -> bool:
-        """Say that there is nothing to wait for."""
-        return True
 
     @classmethod
     def create_from_cloudformation_json(
@@ -336,7 +322,7 @@ class Ignored:
         return cls(properties.get(f"{kind}Name") or properties.get("Name") or resource_name)
 
     @classmethod
-    def update_from_cloudformation_json(cls, original_resource: Any, **_: Any) -> Any:
+    def update_from_cloudformation_json(cls, original_resource: Any, *_: Any, **__: Any) -> Any:
         """Keep what there is."""
         return original_resource
 

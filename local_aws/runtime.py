@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-from moto.logs.models import logs_backends
 
 from local_aws.image import Image
 from local_aws.objects import Objects
 from local_aws.processes import Processes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 log = logging.getLogger("local_aws")
@@ -58,7 +55,7 @@ class Runtime:
     endpoint: str = ""
     """Where the emulator answers, such as ``http://127.0.0.1:41234``."""
     processes: Processes = field(default_factory=Processes)
-    objects: Objects = field(default_factory=lambda: Objects(ACCOUNT))
+    objects: Objects = field(default_factory=lambda: Objects(ACCOUNT, REGION))
     stopping: threading.Event = field(default_factory=threading.Event)
     _staging: threading.Lock = field(default_factory=threading.Lock)
     _pools: list[ThreadPoolExecutor] = field(default_factory=list)
@@ -117,52 +114,28 @@ class Runtime:
         own = {"AWS_ENDPOINT_URL": self.endpoint, "TMPDIR": str(self.temporary)}
         return isolated_environment(python) | CREDENTIALS | own
 
+    def image_environment(
+        self, image: Image, base: Path, given: Mapping[str, Any], *, isolated: bool
+    ) -> dict[str, str]:
+        """Return the environment of a program of the image that lives below a folder.
+
+        An isolated one has no credentials and no endpoint: nothing of AWS can be reached.
+        """
+        python = image.python
+        return (
+            (isolated_environment(python) if isolated else self.environment(python))
+            | {"HOME": str(base)}
+            | image.environment
+            | {name: str(value) for name, value in given.items()}
+            | {"PATH": image.path, "SAGEMAKER_BASE_DIR": str(base)}
+        )
+
     def close(self) -> None:
         """Stop all children and take no more work."""
         self.stopping.set()
         self.processes.close()
         for pool in self._pools:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-@dataclass
-class LogStream:
-    """A log file that is copied into CloudWatch Logs, so that clients read it as on AWS."""
-
-    group: str
-    stream: str
-    path: Path
-    _copied: int = 0
-    """Bytes of the file that the stream has."""
-
-    def __post_init__(self) -> None:
-        """Begin at the file's end: what is there is another run's."""
-        self._copied = self.path.stat().st_size if self.path.exists() else 0
-
-    def publish(self, *, last: bool = False) -> None:
-        """Copy the lines that were added; a line without an end only when it is the last."""
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
-            file.seek(self._copied)
-            content = file.read()
-        whole = content if last else content[: content.rfind(b"\n") + 1]
-        self._copied += len(whole)
-        lines = whole.decode("utf-8", errors="replace").splitlines()
-        put_log_lines(group=self.group, stream=self.stream, lines=lines)
-
-
-def put_log_lines(*, group: str, stream: str, lines: Iterable[str]) -> None:
-    """Append lines to a log stream; group and stream are made if they are not there."""
-    backend: Any = logs_backends[ACCOUNT][REGION]
-    if group not in backend.groups:
-        backend.create_log_group(group, {})
-    if stream not in backend.groups[group].streams:
-        backend.create_log_stream(group, stream)
-    now = int(time.time() * 1000)
-    events = [{"timestamp": now, "message": line} for line in lines if line]
-    if events:
-        backend.put_log_events(group, stream, events)
 
 
 def isolated_environment(python: Path) -> dict[str, str]:

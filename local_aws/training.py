@@ -30,15 +30,16 @@ from moto.sagemaker.exceptions import (
 from moto.sagemaker.responses import SageMakerResponse
 
 from local_aws.errors import LocalAwsError
+from local_aws.logs import LogStream
 from local_aws.names import require_sagemaker
 from local_aws.objects import Location, Objects, inside, parse_uri
 from local_aws.processes import Command
-from local_aws.runtime import ACCOUNT, REGION, LogStream, Runtime, isolated_environment
+from local_aws.runtime import ACCOUNT, REGION, Runtime
+from local_aws.training_records import TrainingJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
-    from datetime import datetime
     from pathlib import Path
 
     from local_aws.events import EventBus
@@ -55,84 +56,6 @@ FAILURE_LENGTH = 1024
 STOP_GRACE = 120.0
 """Seconds that a stopped job has to save its model:
 https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html"""
-LISTED = (
-    "training_job_name",
-    "hyper_parameters",
-    "algorithm_specification",
-    "role_arn",
-    "input_data_config",
-    "output_data_config",
-    "resource_config",
-    "vpc_config",
-    "stopping_condition",
-    "creation_time",
-    "training_start_time",
-    "training_end_time",
-    "last_modified_time",
-    "training_job_status",
-    "secondary_status",
-    "secondary_status_transitions",
-    "failure_reason",
-    "final_metric_data_list",
-    "enable_network_isolation",
-    "enable_inter_container_traffic_encryption",
-    "enable_managed_spot_training",
-    "checkpoint_config",
-    "environment",
-    "training_time_in_seconds",
-    "billable_time_in_seconds",
-)
-"""Attributes that DescribeTrainingJob returns; the model artifacts come when the job is done."""
-
-
-class TrainingJob(models.FakeTrainingJob):
-    """The record of a job."""
-
-    def __init__(self, *args: Any, **request: Any) -> None:
-        specification = request["algorithm_specification"]
-        # Moto writes metrics of its own into what it is given.
-        super().__init__(*args, **{**request, "algorithm_specification": dict(specification)})
-        self.algorithm_specification = specification
-        self.environment: dict[str, str] = {}
-        self.failure_reason: str | None = None
-        self.final_metric_data_list = []
-        self.secondary_status_transitions = []
-        self.training_start_time: datetime | None = None  # type: ignore[assignment]
-        self.training_end_time: datetime | None = None  # type: ignore[assignment]
-        self.training_time_in_seconds: int | None = None
-        self.billable_time_in_seconds: int | None = None
-        self.training_job_status = "InProgress"
-        self.move_to("Starting", "Preparing the instances for training")
-
-    def move_to(self, secondary: str, message: str) -> None:
-        """Enter a secondary status; the statuses that end a job are primary ones too."""
-        now = utcnow()
-        if self.secondary_status_transitions:
-            self.secondary_status_transitions[-1].setdefault("EndTime", now)
-        self.secondary_status_transitions.append(
-            {"Status": secondary, "StartTime": now, "StatusMessage": message}
-        )
-        self.secondary_status = secondary
-        self.last_modified_time = now
-
-    def end(self, status: str, message: str, *, secondary: str | None = None) -> None:
-        """Enter a final status."""
-        self.move_to(secondary or status, message)
-        self.training_end_time = self.last_modified_time
-        if self.training_start_time is not None:
-            spent = self.training_end_time - self.training_start_time
-            self.training_time_in_seconds = int(spent.total_seconds())
-            self.billable_time_in_seconds = self.training_time_in_seconds
-        self.training_job_status = status
-
-    @property
-    def response_object(self) -> dict[str, Any]:
-        """The job as DescribeTrainingJob returns it."""
-        answer = {self.camelCase(name): getattr(self, name) for name in LISTED}
-        answer["TrainingJobArn"] = self.arn
-        if self.training_job_status == "Completed":
-            answer["ModelArtifacts"] = self.model_artifacts
-        return {name: value for name, value in answer.items() if value is not None}
 
 
 class ResourceLimitExceeded(SagemakerClientError):
@@ -161,7 +84,7 @@ class TrainingService:
         patches.replace(models, "FakeTrainingJob", TrainingJob)
         patches.wrap(models.SageMakerModelBackend, "create_training_job", self._check)
         patches.wrap(SageMakerResponse, "create_training_job", self._create)
-        patches.add(SageMakerResponse, "stop_training_job", self._stop_operation())
+        patches.add(SageMakerResponse, "stop_training_job", self._stop)
 
     def _check(self, original: Callable[..., Any], backend: Any, **request: Any) -> Any:
         name = request["training_job_name"]
@@ -223,12 +146,9 @@ class TrainingService:
             },
         )
 
-    def _stop_operation(self) -> Callable[[Any], Any]:
-        def stop_training_job(response: Any) -> Any:
-            self.stop(response._get_param("TrainingJobName"))
-            return EmptyResult()
-
-        return stop_training_job
+    def _stop(self, response: Any) -> Any:
+        self.stop(response._get_param("TrainingJobName"))
+        return EmptyResult()
 
     def stop(self, name: str) -> None:
         """Stop a job, whose model is kept if it saves one."""
@@ -318,6 +238,7 @@ class TrainingProcess:
             (self._base / folder).mkdir(parents=True)
         (self._base / "code").symlink_to(self._image.code)
         channels = self._job.input_data_config or []
+        instance = self._job.resource_config.get("InstanceType", "local")
         for channel in channels:
             stage_channel(channel, self._base / "input" / "data", self._runtime.objects)
         configuration: dict[str, Any] = {
@@ -335,12 +256,12 @@ class TrainingProcess:
                 "current_host": HOST,
                 "hosts": [HOST],
                 "network_interface_name": "lo",
-                "current_instance_type": self._job.resource_config.get("InstanceType", "local"),
+                "current_instance_type": instance,
                 "current_group_name": "homogeneousCluster",
                 "instance_groups": [
                     {
                         "instance_group_name": "homogeneousCluster",
-                        "instance_type": self._job.resource_config.get("InstanceType", "local"),
+                        "instance_type": instance,
                         "hosts": [HOST],
                     }
                 ],
@@ -375,28 +296,16 @@ class TrainingProcess:
             return self._runtime.processes.stop(self._process, grace=STOP_GRACE)
 
     def _environment(self) -> dict[str, str]:
-        image = self._image
-        isolated = self._job.enable_network_isolation
-        outside = (
-            isolated_environment(image.python)
-            if isolated  # no credentials and no endpoint: nothing of AWS can be reached
-            else self._runtime.environment(image.python)
-        )
+        job = self._job
         return (
-            outside
+            {"OMP_NUM_THREADS": "1"}  # one core a job: as many run at a time as there are cores
+            | self._runtime.image_environment(
+                self._image, self._base, job.environment, isolated=job.enable_network_isolation
+            )
             | {
-                # One core a job: as many jobs run at a time as there are cores.
-                "OMP_NUM_THREADS": "1",
-                "HOME": str(self._base),
-            }
-            | image.environment
-            | {name: str(value) for name, value in self._job.environment.items()}
-            | {
-                "PATH": image.path,
-                "SAGEMAKER_BASE_DIR": str(self._base),
                 "SAGEMAKER_REGION": REGION,
-                "TRAINING_JOB_NAME": self._job.training_job_name,
-                "TRAINING_JOB_ARN": self._job.arn,
+                "TRAINING_JOB_NAME": job.training_job_name,
+                "TRAINING_JOB_ARN": job.arn,
             }
         )
 

@@ -30,7 +30,7 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
     WaitFunction,
 )
 
-from local_aws import glue, training
+from local_aws import glue, glue_runs, training
 from local_aws.runtime import ACCOUNT, CREDENTIALS, REGION, Settings
 from local_aws.server import LocalServer
 from ops import registry, runs, store
@@ -146,7 +146,7 @@ class PlannedTraining(training.TrainingProcess):
         return 0
 
 
-class PlannedGlueJob(glue.JobProcess):
+class PlannedGlueJob(glue_runs.JobProcess):
     """A run of a Glue job whose script stands for the feature jobs."""
 
     script: Path

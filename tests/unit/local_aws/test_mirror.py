@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def objects() -> Iterator[Objects]:
     with mock_aws():
-        made = Objects(ACCOUNT)
+        made = Objects(ACCOUNT, REGION)
         made.backend.create_bucket("plays", REGION)
         made.backend.create_bucket("other", REGION)
         for key in ("raw/a.csv", "raw/deep/b.csv", "features/old.parquet", "raw/folder/"):
@@ -31,7 +31,7 @@ def objects() -> Iterator[Objects]:
 
 def keys(objects: Objects) -> dict[str, bytes]:
     return {
-        key: objects.read(Location("plays", key))
+        key: objects.get(Location("plays", key)).value
         for key, _ in objects.list(Location("plays", ""))
         if not key.endswith("/")
     }
