@@ -33,7 +33,7 @@ from sklearn.preprocessing import StandardScaler  # noqa: E402
 
 from listening.countries import country_code  # noqa: E402
 from listening.resources import QUALITY  # noqa: E402
-from ops.sample import write_sample  # noqa: E402
+from ops.world import write_sample  # noqa: E402
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -24,7 +24,7 @@ from typing import Any
 from features import ARTISTS, JOBS, ROOT, STEPS_SIZE, Ended, in_glue, measured
 
 from local_aws.glue_runs import JAVA_OPTIONS
-from ops.sample import write_sample
+from ops.world import write_sample
 
 IMAGE_PYTHON = ROOT / ".venvs" / "image" / "bin" / "python"
 SIDES = ("ours", "original")

@@ -71,7 +71,13 @@ def read_raw(
     users = users.select("user_id", "country", "total_scrobbles")
     if "top_artists" in raw:
         return CountryRaw(raw.read("top_artists"), users, None)
-    log = clean_plays(raw.read("plays", required=("artist_name",)), now=datetime.now(UTC))
+    plays = raw.read("plays", required=() if "tracks" in raw else ("artist_name",))
+    if "tracks" in raw:
+        names = raw.read("tracks").select("track_id", F.col("artist_name").alias("of_track"))
+        plays = plays.join(names.dropDuplicates(["track_id"]), "track_id", "left").withColumn(
+            "artist_name", F.coalesce("artist_name", "of_track")
+        )
+    log = clean_plays(plays, now=datetime.now(UTC))
     return CountryRaw(top_artists(log.plays, most=most_artists).persist(), users, log)
 
 

@@ -16,7 +16,7 @@ from ops.cli.progress import CHECK, DOWN, FEATURES, TRAIN, UP, UPLOAD, Journey
 from ops.cli.system import DEFAULT, SystemName
 from ops.cli.target import Target
 from ops.raw_folder import check_folder, upload_batch
-from ops.sample import write_sample
+from ops.world import write_sample
 
 if TYPE_CHECKING:
     from ops.connection import Connection

@@ -16,11 +16,12 @@ from ops.cli.progress import FEATURES, REACH, TRAIN, UPLOAD, Journey
 from ops.cli.system import DEFAULT, AnySystem, SystemName
 from ops.cli.target import Target
 from ops.raw_folder import RawFolder, check_folder, upload_batch
+from ops.world import write_world
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-data = typer.Typer(no_args_is_help=True, help="The data: check, upload, forget.")
+data = typer.Typer(no_args_is_help=True, help="The data: check, upload, invent, forget.")
 features = typer.Typer(no_args_is_help=True, help="The feature workflow.")
 train = typer.Typer(no_args_is_help=True, help="The training state machine.")
 
@@ -85,6 +86,30 @@ def _facts(raw: RawFolder) -> dict[str, object]:
         "synthetic": raw.synthetic,
         "files": raw.files,
     }
+
+
+@data.command()
+def invent(  # noqa: PLR0913 - the options of a command line
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where to; must be empty or not there.")],
+    *,
+    listeners: Annotated[int, typer.Option(help="How many, to 600,000.")] = 2_000,
+    artists: Annotated[int, typer.Option(help="How many.")] = 5_000,
+    days: Annotated[int, typer.Option(help="Length of the log.")] = 180,
+    plays: Annotated[int | None, typer.Option(help="About how many; else 300 a listener.")] = None,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 20,
+) -> None:
+    """Invent a whole log, SYNTHETIC, with the laws behind it in planted.json."""
+    if folder.exists() and any(folder.iterdir()):
+        raise DataError(f"{folder} is not empty; name a folder that is not there yet")
+    planted = write_world(
+        folder, listeners=listeners, artists=artists, days=days, plays=plays, seed=seed
+    )
+    if Target.of(context).as_json:
+        say_json(planted)
+        return
+    rows = ", ".join(f"{count:,} {name}" for name, count in planted["rows"].items())
+    say(f"{folder}: {rows}, SYNTHETIC; the laws are in {folder / 'planted.json'}.")
 
 
 @data.command()

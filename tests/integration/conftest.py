@@ -18,7 +18,7 @@ from ops.cli.progress import Journey
 from ops.country.client import CountryClient
 from ops.emulator import Emulator
 from ops.raw_folder import check_folder
-from ops.sample import write_sample
+from ops.world import write_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ from listening.resources import PRIOR_VERSION
 from ops import registry, runs
 from ops.cdk import project_root
 from ops.emulator import Emulator
-from ops.sample import write_sample
+from ops.world import write_sample
 
 if TYPE_CHECKING:
     import subprocess

@@ -32,7 +32,7 @@ REGISTERS = {
     "ops/__init__.py",  # the public face
     "ops/cli/asking.py",
     "ops/cli/emulator.py",  # the page, which asks country alone
-    "ops/sample.py",  # invented listeners live in the world's regions
+    "ops/world/tastes.py",  # invented listeners live in the world's regions
     "ops/smoke.py",
     "sagemaker/entry.py",
     "sagemaker/tuning.py",

@@ -24,7 +24,7 @@ from botocore import xform_name
 from typer.main import get_command
 
 from ops.cli.app import app
-from ops.sample import write_sample
+from ops.world import write_sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

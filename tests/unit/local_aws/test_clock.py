@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from listening.errors import ResourceError
 from ops.connection import connect_local
 from ops.raw_folder import check_folder, upload_batch
-from ops.sample import write_sample
+from ops.world import write_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable

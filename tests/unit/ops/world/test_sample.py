@@ -10,7 +10,7 @@ import pytest
 from listening.countries import country_code
 from listening.errors import DataError
 from listening.log.raw_formats import SYNTHETIC
-from ops.sample import COUNTRIES, country_shares, write_sample
+from ops.world import COUNTRIES, country_shares, write_sample
 
 if TYPE_CHECKING:
     from pathlib import Path
