@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime  # noqa: TC003 - typer reads the annotations
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from listening.errors import DataError
 from listening.systems import SYSTEMS
+from ops import convert as converting
 from ops import forgetting, job_logs, runs, store
 from ops.cli.console import clock, say, say_json, say_table
 from ops.cli.pipeline import FEATURES_SECONDS, TRAINING_SECONDS
@@ -19,16 +21,87 @@ from ops.raw_folder import RawFolder, check_folder, upload_batch
 from ops.world import write_world
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-data = typer.Typer(no_args_is_help=True, help="The data: check, upload, invent, forget.")
+data = typer.Typer(no_args_is_help=True, help="The data: convert, check, upload, invent, forget.")
 features = typer.Typer(no_args_is_help=True, help="The feature workflow.")
 train = typer.Typer(no_args_is_help=True, help="The training state machine.")
 
 FIND = "look for the listener in every object version"
 FORGET = "write what named the listener anew"
 
+NAMES_SHOWN = 20
+"""Of files, in the tables of `convert`; its result has them all."""
+
 Folder = Annotated[Path, typer.Argument(help="Holds the tables of users and plays.")]
+
+
+@data.command()
+def convert(
+    context: typer.Context,
+    *,
+    source: Annotated[
+        Path, typer.Argument(help="A file, a zip, or a folder with one for each listener.")
+    ],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder to write; must be missing or empty.")
+    ],
+    user: Annotated[
+        str | None, typer.Option(help="The listener, of one listener's exports.")
+    ] = None,
+    date: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Of logs whose rows and names have none."),
+    ] = None,
+) -> None:
+    """Make tables of the listening log from exports and data sets."""
+    result = converting.convert(source, out, user=user, date=date.date() if date else None)
+    if Target.of(context).as_json:
+        say_json(result)
+    else:
+        _say_conversion(result, out)
+
+
+def _say_conversion(result: converting.Conversion, out: Path) -> None:
+    counts = [
+        (file.name, file.form, table, count)
+        for file in result.files[:NAMES_SHOWN]
+        for table, count in file.tables.items()
+    ]
+    if len(result.files) > 1:
+        counts += [("all", "", table, count) for table, count in result.tables.items()]
+    say_table(
+        f"Rows of {len(result.files):,} files",
+        ["File", "Form", "Table", "In ", "Out ", "Dropped"],
+        [
+            (
+                name,
+                form,
+                table,
+                f"{count.rows_in:,}",
+                f"{count.rows_out:,}",
+                _reasons(count.dropped),
+            )
+            for name, form, table, count in counts
+        ],
+    )
+    for file in result.files:
+        if file.encoding == "latin-1":
+            say(f"{file.name} is not UTF-8: read as Latin-1.")
+        if file.ignored:
+            say(f"{file.name}: columns without a place in the log: {', '.join(file.ignored)}.")
+    for table, count in result.tables.items():
+        if count.emptied:
+            say(f"{table}: values left out since they are none: {_reasons(count.emptied)}.")
+    if result.not_recognised:
+        say(f"Not recognised: {len(result.not_recognised):,} files.")
+    for name, why in list(result.not_recognised.items())[:NAMES_SHOWN]:
+        say(f"  {name}: {why}")
+    say(f"{out} holds {', '.join(result.tables)}, and every count in {converting.RESULT}.")
+
+
+def _reasons(rows: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {n:,}" for reason, n in rows.items())
 
 
 @data.command()
