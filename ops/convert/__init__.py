@@ -181,7 +181,8 @@ def _recognise(source: Path) -> tuple[list[tuple[Source, Recognised]], dict[str,
             if recognised is None:
                 others[file.name] = _why_not(file)
             else:
-                found.append((file, recognised))
+                listener = recognised.listener or file.listener
+                found.append((replace(file, listener=listener), recognised))
         except _UNREADABLE as error:
             others[file.name] = f"it cannot be read: {_line(error)}"
     if not found:

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from ops.convert.sources import Source
+    from ops.convert.plays import Play
+    from ops.convert.sources import Dropped, Source
 
 MOMENT = pa.timestamp("us", tz="UTC")
 FEATURES = (
@@ -129,8 +130,12 @@ class Recognised:
         Which columns of which tables it fills.
     read
         Reads it; the source is handed over again as its listener may have become known.
+    plays
+        Yields its plays row by row; None for what is no export of plays.
     of_one
-        Whether it holds one listener's plays without naming them.
+        Whether it holds one listener's plays without naming them in its rows.
+    listener
+        Whose it says it is, outside its rows.
     ignored
         Columns of a header that become nothing.
     """
@@ -138,7 +143,9 @@ class Recognised:
     form: str
     columns: Mapping[str, Sequence[str]]
     read: Callable[[Source], Iterator[Chunk]]
+    plays: Callable[[Source], Iterator[Play | Dropped]] | None = None
     of_one: bool = False
+    listener: str = ""
     ignored: Sequence[str] = ()
 
 

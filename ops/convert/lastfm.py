@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ops.convert.chunks import Recognised, moment
-from ops.convert.plays import Play, chunks
+from ops.convert.plays import Play, reader
 from ops.convert.sources import Dropped, cells, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ops.convert.chunks import Chunk
     from ops.convert.sources import Source
 
-COLUMNS = ("user_id", "played_at", "track_id", "artist_name", "track_name")
+COLUMNS = ("user_id", "played_at", "artist_name", "track_name")
+"""Without track ids: Last.fm gives scrobbles of one track one or none."""
 
 ARTIST = ("artist", "artist_name", "artist name")
 TRACK = ("track", "track_name", "track name", "title", "song", "name")
@@ -34,7 +34,6 @@ TIME = (
 """Names of columns, in the order in which they are taken; in lower case."""
 LISTENER = ("user_id", "userid", "user_name", "username", "user")
 ARTIST_MBID = ("artist_mbid", "artist mbid", "mbid")
-TRACK_MBID = ("track_mbid", "track mbid")
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Layout:
         Whether the first row names the columns.
     columns
         How many there are.
-    artist, track, time, artist_mbid, track_mbid
+    artist, time, track, artist_mbid
         Places of columns, from 0.
     listener
         Whose it is, where the header says.
@@ -64,7 +63,6 @@ class Layout:
     time: int
     track: int | None = None
     artist_mbid: int | None = None
-    track_mbid: int | None = None
     listener: str = ""
     ignored: tuple[str, ...] = ()
 
@@ -75,15 +73,16 @@ def recognise(source: Source) -> Recognised | None:
     if found is None or found.track is None:
         return None
 
-    def read(source: Source) -> Iterator[Chunk]:
-        listener = source.listener or found.listener
-        return chunks(plays(source, found), columns=COLUMNS, listener=listener)
+    def plays(source: Source) -> Iterator[Play | Dropped]:
+        return _plays(source, found)
 
     return Recognised(
         form="Last.fm scrobbles",
         columns={"plays": COLUMNS},
-        read=read,
+        read=reader(plays, COLUMNS),
+        plays=plays,
         of_one=True,
+        listener=found.listener,
         ignored=found.ignored,
     )
 
@@ -104,10 +103,8 @@ def layout(source: Source) -> Layout | None:
     if artist is not None:
         if time is None or _place(names, LISTENER) is not None:
             return None
-        track, artist_mbid, track_mbid = (
-            _place(names, wanted) for wanted in (TRACK, ARTIST_MBID, TRACK_MBID)
-        )
-        used = {artist, time, track, artist_mbid, track_mbid}
+        track, artist_mbid = _place(names, TRACK), _place(names, ARTIST_MBID)
+        used = {artist, time, track}
         return Layout(
             delimiter,
             header=True,
@@ -116,7 +113,6 @@ def layout(source: Source) -> Layout | None:
             time=time,
             track=track,
             artist_mbid=artist_mbid,
-            track_mbid=track_mbid,
             listener=listener,
             ignored=tuple(name for place, name in enumerate(header) if place not in used),
         )
@@ -126,8 +122,9 @@ def layout(source: Source) -> Layout | None:
 def _without_header(lines: Sequence[str], delimiter: str) -> Layout | None:
     """Return the layout of benjaminbenben.com: artist, album, track, time."""
     rows = [cells(line, delimiter) for line in lines[:100]]
-    right = [row for row in rows if len(row) == 4 and ":" in row[3] and moment(row[3])]
-    if len(right) <= len(rows) / 2:
+    like_it = [row for row in rows if len(row) == 4]
+    timed = [row for row in like_it if ":" in row[3] and moment(row[3])]
+    if len(like_it) <= len(rows) / 2 or len(timed) <= len(like_it) / 2:
         return None
     return Layout(delimiter, header=False, columns=4, artist=0, track=2, time=3)
 
@@ -136,8 +133,7 @@ def _place(names: Sequence[str], wanted: Sequence[str]) -> int | None:
     return next((names.index(name) for name in wanted if name in names), None)
 
 
-def plays(source: Source, found: Layout) -> Iterator[Play | Dropped]:
-    """Yield the plays of an export."""
+def _plays(source: Source, found: Layout) -> Iterator[Play | Dropped]:
     rows = table(source, found.delimiter, columns=found.columns)
     if found.header:
         next(rows, None)
@@ -151,7 +147,6 @@ def plays(source: Source, found: Layout) -> Iterator[Play | Dropped]:
             _field(fields, found.artist),
             _field(fields, found.track),
             _field(fields, found.time),
-            track_id=_field(fields, found.track_mbid),
             mbid=_field(fields, found.artist_mbid),
         )
 

@@ -5,24 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ops.convert.chunks import Recognised
-from ops.convert.plays import Play, chunks, seconds, text
+from ops.convert.plays import Play, reader, seconds, text
 from ops.convert.sources import Dropped, entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ops.convert.chunks import Chunk
     from ops.convert.sources import Source
 
-COLUMNS = (
-    "user_id",
-    "played_at",
-    "track_id",
-    "artist_name",
-    "track_name",
-    "played_s",
-    "device",
-)
+COLUMNS = ("user_id", "played_at", "artist_name", "track_name", "played_s", "device")
+"""Without recording ids: listens of one track have one or none, as their client had it."""
 
 
 def recognise(source: Source) -> Recognised | None:
@@ -35,13 +27,11 @@ def recognise(source: Source) -> Recognised | None:
     if first is None or "track_metadata" not in first[1]:
         return None
 
-    def read(source: Source) -> Iterator[Chunk]:
-        return chunks(plays(source), columns=COLUMNS, listener=source.listener)
-
     return Recognised(
         form="ListenBrainz listens",
         columns={"plays": COLUMNS},
-        read=read,
+        read=reader(plays, COLUMNS),
+        plays=plays,
         of_one=not _user(first[1]),
     )
 
@@ -77,7 +67,6 @@ def _play(row: int, listen: dict[str, Any]) -> Play:
         text(track.get("artist_name")),
         text(track.get("track_name")),
         text(listen.get("listened_at", listen.get("timestamp"))),
-        track_id=text(mapped.get("recording_mbid")) or text(more.get("recording_mbid")),
         mbid=_first(mapped.get("artist_mbids")) or _first(more.get("artist_mbids")),
         device=text(more.get("media_player")),
         played_s=seconds(length * 1000 if isinstance(length, int | float) else None),

@@ -22,8 +22,10 @@ from ops.convert.chunks import (
 from ops.convert.sources import Dropped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
+
+    from ops.convert.sources import Source
 
 CHUNK_ROWS = 65_536
 
@@ -56,6 +58,13 @@ class Play(NamedTuple):
     device: str = ""
     played_s: float | None = None
     user_id: str = ""
+
+
+def reader(
+    plays: Callable[[Source], Iterator[Play | Dropped]], columns: Sequence[str]
+) -> Callable[[Source], Iterator[Chunk]]:
+    """Return what reads an export in chunks; parameters as in `chunks`."""
+    return lambda file: chunks(plays(file), columns=columns, listener=file.listener)
 
 
 def chunks(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ops.convert.chunks import Recognised
-from ops.convert.plays import Play, chunks, seconds, text
+from ops.convert.plays import Play, reader, seconds, text
 from ops.convert.sources import Dropped, entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ops.convert.chunks import Chunk
     from ops.convert.sources import Source
 
 AUDIOBOOK = "audiobook"
@@ -42,12 +41,13 @@ def recognise(source: Source) -> Recognised | None:
     form = _form(source)
     if form is None:
         return None
-    columns = COLUMNS[form]
-
-    def read(source: Source) -> Iterator[Chunk]:
-        return chunks(plays(source), columns=columns, listener=source.listener)
-
-    return Recognised(form=form, columns={"plays": columns}, read=read, of_one=True)
+    return Recognised(
+        form=form,
+        columns={"plays": COLUMNS[form]},
+        read=reader(plays, COLUMNS[form]),
+        plays=plays,
+        of_one=True,
+    )
 
 
 def _form(source: Source) -> str | None:
