@@ -30,7 +30,9 @@ def invoke(  # noqa: PLR0913 - the options of a command line
     *,
     file: Annotated[
         Path | None,
-        typer.Argument(help="JSON as the endpoint takes it, or a CSV of artists; - for stdin."),
+        typer.Argument(
+            help="An export of plays, a CSV of artists, or JSON for the endpoint; - for stdin."
+        ),
     ] = None,
     artist: Annotated[
         list[str] | None,

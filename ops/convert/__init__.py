@@ -24,13 +24,15 @@ from ops.convert.sources import Source, find
 from ops.convert.writer import TableWriter, whole_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import date
     from pathlib import Path
 
     from ops.convert.chunks import Chunk, Recognised
+    from ops.convert.plays import Play
+    from ops.convert.sources import Dropped
 
-__all__ = ["Conversion", "ConvertedFile", "Count", "convert"]
+__all__ = ["Conversion", "ConvertedFile", "Count", "convert", "exported_plays"]
 
 RESULT = "convert.json"
 FORMS = (
@@ -166,6 +168,21 @@ def convert(
         text = json.dumps(asdict(result), ensure_ascii=False, indent=2)
         (folder / RESULT).write_text(text + "\n", "utf-8")
     return result
+
+
+def exported_plays(file: Source) -> Iterator[Play | Dropped] | None:
+    """Return the plays of a file that is an export of them; None for any other file.
+
+    Parameters
+    ----------
+    file
+        Of one listener, or of several whose rows name them.
+    """
+    for form in (spotify.recognise, listenbrainz.recognise, lastfm.recognise):
+        recognised = form(file)
+        if recognised is not None and recognised.plays is not None:
+            return recognised.plays(file)
+    return None
 
 
 def _recognise(source: Path) -> tuple[list[tuple[Source, Recognised]], dict[str, str]]:

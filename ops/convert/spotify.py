@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 AUDIOBOOK = "audiobook"
 PODCAST = "podcast"
+NO_MUSIC = (AUDIOBOOK, PODCAST)
+"""Why rows are dropped that are right, but no plays of music."""
 HISTORY = "Spotify streaming history"
 EXTENDED = "Spotify extended streaming history"
 COLUMNS = {

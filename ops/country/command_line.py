@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from listening.errors import DataError
-from ops.cli.console import say, say_json, say_table
+from ops.cli.console import err, say, say_json, say_table
 from ops.cli.progress import REACH, Journey
 from ops.country.client import Answer, Artist, CountryClient, Listener
 from ops.country.labelled import LabelledListener, test_listeners
@@ -71,12 +71,16 @@ def _listener(file: Path | None, artists: Sequence[str]) -> Listener:
     if file is None or artists:
         raise typer.BadParameter("give either a file or --artist")
     if str(file) == "-":
-        return read_listener(sys.stdin.read(), source="stdin")
-    try:
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
-    return read_listener(text, source=str(file))
+        read = read_listener(sys.stdin.buffer.read(), source="stdin")
+    else:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise DataError(f"{file} cannot be read: {error}") from error
+        read = read_listener(content, source=str(file))
+    for note in read.notes:
+        err().print(note, markup=False, soft_wrap=True)
+    return read.listener
 
 
 def _artist(text: str) -> Artist:

@@ -87,6 +87,22 @@ def test_an_answer_for_machines(aws: Aws, tmp_path: Path) -> None:
     assert answer["countries"] == [{"code": "IS", "name": "Iceland", "probability": 0.75}]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+def test_stdin_is_read_as_a_file_is(aws: Aws, encoding: str) -> None:
+    aws.answer()
+    content = "artist,plays,tags\nBjörk,9,x\n".encode(encoding)
+    result = CliRunner().invoke(app, ["invoke", "-", *ON_AWS], input=content)
+    assert result.exit_code == 0, result.output
+    assert "Iceland" in result.stdout
+    assert "Not used of stdin: tags." in result.stderr
+
+
+def test_a_file_that_names_no_artist_is_an_error(aws: Aws) -> None:
+    result = call("invoke", "-", *ON_AWS, stdin='[{"name": "Björk"}]')
+    assert result.exit_code == 1
+    assert "stdin, entry 1: no artist_name, it has the keys name" in result.stderr
+
+
 def test_common_options_may_stand_before_or_after(aws: Aws) -> None:
     after = call("status", *ON_AWS, "--json")
     before = call("--json", *ON_AWS, "status")

@@ -90,7 +90,7 @@ def test_tables_are_read_as_the_client_reads_them() -> None:
     tables = [text for text, _ in LISTS.values() if text.lower().lstrip("\ufeff").startswith("art")]
     tables = [text for text in tables if text.count("\n") > 1]
     for text, answer in zip(tables, node("lists.js", "readList", tables), strict=True):
-        listener = read_listener(text.lstrip("\ufeff"), source="table")
+        listener = read_listener(text.encode(), source="table").listener
         theirs = [(artist.name, artist.playcount) for artist in listener.top_artists]
         assert [(a["name"], a["plays"]) for a in answer["artists"]] == theirs
 
