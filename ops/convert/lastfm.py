@@ -124,7 +124,7 @@ def _without_header(lines: Sequence[str], delimiter: str) -> Layout | None:
     rows = [cells(line, delimiter) for line in lines[:100]]
     like_it = [row for row in rows if len(row) == 4]
     timed = [row for row in like_it if ":" in row[3] and moment(row[3])]
-    if len(like_it) <= len(rows) / 2 or len(timed) <= len(like_it) / 2:
+    if len(like_it) <= len(rows) / 2 or len(timed) <= len(like_it) / 2 or like_it[0] != timed[0]:
         return None
     return Layout(delimiter, header=False, columns=4, artist=0, track=2, time=3)
 

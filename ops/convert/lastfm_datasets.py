@@ -118,7 +118,7 @@ def _top_artists(source: Source) -> Iterator[Chunk]:
 
 
 def _users(source: Source) -> Iterator[Chunk]:
-    for raw, dropped in read_tsv(source, USERS, skip=1 if _has_header(source) else 0):
+    for raw, dropped in read_tsv(source, USERS, header=_has_header(source)):
         age = written("age", numbers(raw["age"]), "users")
         registered = pc.strptime(
             raw["registered"], format="%b %d, %Y", unit="us", error_is_null=True

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from listening.errors import DataError
 from ops.convert.chunks import texts
 from ops.convert.sources import NOT_UTF8, WRONG_NUMBER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ops.convert.sources import Source
 
-BLOCK = 4 * 1024**2  # bytes
+BLOCK = 8 * 1024**2  # bytes
+BLOCK_LINES = 65_536
 FIRST_LINES = 200
 
 
@@ -33,8 +35,8 @@ def first_rows(source: Source) -> list[list[str]]:
 
 
 def read_tsv(
-    source: Source, names: Sequence[str], *, skip: int = 0
-) -> Iterator[tuple[dict[str, pa.Array], Mapping[str, int]]]:
+    source: Source, names: Sequence[str], *, header: bool = False
+) -> Iterator[tuple[dict[str, pa.Array], Counter[str]]]:
     """Yield columns of trimmed text, null where empty, and the rows that were dropped, by reason.
 
     Parameters
@@ -43,71 +45,62 @@ def read_tsv(
         The file.
     names
         Of its columns; a row with another number of fields is dropped.
-    skip
-        How many lines the header takes.
-
-    Raises
-    ------
-    DataError
-        A line is longer than a block.
+    header
+        Whether the first line is none of the rows.
     """
-    wrong = 0
-
-    def count(_: Any) -> str:
-        nonlocal wrong
-        wrong += 1
-        return "skip"
-
-    utf8 = source.encoding == "utf-8"
-    type_ = pa.binary() if utf8 else pa.string()
-    with source.open() as file:
-        try:
-            reader = pacsv.open_csv(
-                file,
-                read_options=pacsv.ReadOptions(
-                    column_names=list(names),
-                    skip_rows=skip,
-                    block_size=BLOCK,
-                    encoding="utf8" if utf8 else source.encoding,
-                ),
-                parse_options=pacsv.ParseOptions(
-                    delimiter="\t", quote_char=False, invalid_row_handler=count
-                ),
-                convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, type_)),
-            )
-            counted = 0
-            for batch in reader:
-                columns, undecoded = _decoded(batch)
-                dropped = {WRONG_NUMBER: wrong - counted, NOT_UTF8: undecoded}
-                counted = wrong
-                yield columns, {reason: n for reason, n in dropped.items() if n}
-            if wrong > counted:
-                yield (
-                    {name: pa.nulls(0, pa.string()) for name in names},
-                    {WRONG_NUMBER: wrong - counted},
-                )
-        except pa.ArrowInvalid as error:
-            raise DataError(
-                f"{source.name}: {str(error).splitlines()[0]}; is it text with tabs, a row a line?"
-            ) from error
-
-
-def _decoded(batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], int]:
-    """Return a batch's columns as text without the rows that are not UTF-8, and their number."""
-    try:
-        return {name: texts(batch.column(name)) for name in batch.schema.names}, 0
-    except pa.ArrowInvalid:
-        right = pa.array(
-            [all(map(_is_utf8, row.values())) for row in batch.to_pylist()], pa.bool_()
+    for block, undecoded in _blocks(source, header=header):
+        if not block.strip(b"\r\n"):
+            nothing = {name: pa.nulls(0, pa.string()) for name in names}
+            yield nothing, +Counter({NOT_UTF8: undecoded})
+            continue
+        wrong: list[Any] = []
+        read = pacsv.read_csv(
+            pa.BufferReader(block),
+            read_options=pacsv.ReadOptions(column_names=list(names)),
+            parse_options=pacsv.ParseOptions(
+                delimiter="\t",
+                quote_char=False,
+                invalid_row_handler=lambda row, wrong=wrong: wrong.append(row.number) or "skip",
+            ),
+            convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
-        kept = batch.filter(right)
-        columns = {name: texts(kept.column(name)) for name in batch.schema.names}
-        return columns, batch.num_rows - kept.num_rows
+        dropped = Counter({WRONG_NUMBER: len(wrong), NOT_UTF8: undecoded})
+        yield {name: texts(read.column(name).combine_chunks()) for name in names}, +dropped
 
 
-def _is_utf8(value: bytes) -> bool:
+def _blocks(source: Source, *, header: bool) -> Iterator[tuple[bytes, int]]:
+    """Yield whole lines of UTF-8, and how many among them were not."""
+    if source.encoding != "utf-8":
+        lines = (line or "" for line in source.lines())
+        if header:
+            next(line for line in lines if line.strip())
+        while part := "".join(islice(lines, BLOCK_LINES)):
+            yield part.removeprefix("\ufeff").encode(), 0
+        return
+    with source.open() as file:
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            file.seek(0)
+        if header:
+            while not file.readline().strip():
+                continue
+        while block := file.read(BLOCK) + file.readline():
+            yield _utf8(block)
+
+
+def _utf8(block: bytes) -> tuple[bytes, int]:
+    """Return the lines of a block that are UTF-8, and the number of the others."""
     try:
-        value.decode()
+        block.decode()
+    except UnicodeDecodeError:
+        lines = block.split(b"\n")
+        right = [line for line in lines if _is_utf8(line)]
+        return b"\n".join(right), len(lines) - len(right)
+    return block, 0
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
     except UnicodeDecodeError:
         return False
     return True
