@@ -181,24 +181,23 @@ def sift(
     """
     reasons = Counter(dropped or {})
     rows = len(next(iter(columns.values())))
-    kept = pa.array([True]).take(pa.repeat(0, rows))
+    kept = pa.repeat(True, rows)
     for reason, rule in rules:
         passed = pc.and_(kept, pc.fill_null(rule, fill_value=False))
-        if lost := pc.sum(kept).as_py() or 0:
-            lost -= pc.sum(passed).as_py() or 0
-        if lost:
-            reasons[reason] += lost
+        reasons[reason] += _count(kept) - _count(passed)
         kept = passed
-    counts = {
-        name: pc.sum(pc.and_(where, kept)).as_py() or 0 for name, where in (emptied or {}).items()
-    }
+    counts = {name: _count(pc.and_(where, kept)) for name, where in (emptied or {}).items()}
     return Chunk(
         table=table,
         rows_in=rows + sum((dropped or {}).values()),
         columns={name: values.filter(kept) for name, values in columns.items()},
-        dropped=dict(reasons),
+        dropped=dict(+reasons),
         emptied={name: n for name, n in counts.items() if n},
     )
+
+
+def _count(where: pa.Array) -> int:
+    return pc.sum(where).as_py() or 0
 
 
 def only_new(chunk: Chunk, seen: set[str]) -> Chunk:
@@ -234,9 +233,11 @@ def numbers(values: pa.Array) -> pa.Array:
     """Return values as numbers; null where they are none."""
     values = _plain(values)
     if not _is_text(values):
-        found = values.cast(pa.float64())
+        found = values.cast(pa.float64(), safe=False)
     else:
         trimmed = pc.utf8_trim_whitespace(values.cast(pa.string()))
+        grouped = pc.match_substring_regex(trimmed, r"^\d{1,3}(,\d{3})+(\.\d+)?$")
+        trimmed = pc.if_else(grouped, pc.replace_substring(trimmed, ",", ""), trimmed)
         right = pc.match_substring_regex(trimmed, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$")
         found = pc.if_else(right, trimmed, pa.scalar(None, pa.string())).cast(pa.float64())
     return pc.if_else(pc.is_finite(found), found, pa.scalar(None, pa.float64()))
@@ -252,7 +253,8 @@ def moments(values: pa.Array) -> pa.Array:
     """
     values = _plain(values)
     if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
-        return values.cast(pa.timestamp("us", tz=getattr(values.type, "tz", None))).cast(MOMENT)
+        zone = getattr(values.type, "tz", None)
+        return values.cast(pa.timestamp("us", tz=zone), safe=False).cast(MOMENT)
     if not _is_text(values):
         return _since_1970(values.cast(pa.float64(), safe=False))
     plain = texts(values)
@@ -289,7 +291,7 @@ def moment(text: str) -> datetime | None:
         As in ISO 8601, in UTC where it says no zone; ``02 Jan 2020, 10:11``; or seconds or
         milliseconds since 1970.
     """
-    text = text.strip()
+    text = text.strip().removesuffix(" UTC")
     try:
         if _NUMBER.fullmatch(text):
             seconds = float(text)
@@ -328,9 +330,14 @@ def _is_text(values: pa.Array) -> bool:
 
 
 def _plain(values: pa.Array) -> pa.Array:
-    """Return values, looked up where they are categories."""
-    is_category = pa.types.is_dictionary(values.type)
-    return values.cast(values.type.value_type) if is_category else values
+    """Return values, looked up where they are categories, as text where they are UUIDs."""
+    if pa.types.is_dictionary(values.type):
+        return values.cast(values.type.value_type)
+    if isinstance(values.type, pa.UuidType):
+        return pa.array(
+            [None if one is None else str(one) for one in values.to_pylist()], pa.string()
+        )
+    return values
 
 
 def one_value(value: Any, rows: int, type_: pa.DataType) -> pa.Array:

@@ -90,11 +90,6 @@ class Source:
         """Return a source that is in memory."""
         return Source(name, lambda: io.BytesIO(content))
 
-    @property
-    def stem(self) -> str:
-        """The file's name without folders and suffixes."""
-        return stem(Path(self.name).name)
-
     def open(self) -> BinaryIO:
         """Open the content, unzipped where it is gzip."""
         file = self.opener()

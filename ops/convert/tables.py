@@ -234,7 +234,7 @@ def _rules(name: str, raw: Mapping[str, pa.Array], values: Mapping[str, pa.Array
 
     def has(*columns: str) -> pa.Array:
         there = [pc.is_valid(values[column]) for column in columns if column in values]
-        return reduce(pc.or_, there) if there else pa.array([False]).take(pa.repeat(0, rows))
+        return reduce(pc.or_, there) if there else pa.repeat(False, rows)
 
     rules = [] if name == "tracks" else [Rule(NO_LISTENER, has("user_id"))]
     if name in ("tracks", "ratings"):

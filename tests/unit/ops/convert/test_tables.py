@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -160,3 +161,37 @@ def test_times_are_read_however_they_are_written(converted: Convert) -> None:
 def test_ids_that_became_floats_are_whole_again(converted: Convert) -> None:
     content = parquet({"user_id": [7.0, None], "country": ["Chad", "Chad"]})
     assert converted({"x.parquet": content}).rows["users"] == [{"user_id": "7", "country": "Chad"}]
+
+
+def test_thousands_may_be_set_apart(converted: Convert) -> None:
+    text = 'user_id,artist,plays\nu,a,"12,034"\nu,b,"1,2"\nu,c,"1,234,567.5"\n'
+    found = converted({"x.csv": text})
+    assert [row["playcount"] for row in found.rows["top_artists"]] == [12034, None, 1234567.5]
+
+
+def test_uuids_are_text(converted: Convert) -> None:
+    mbid = uuid.UUID("b7ffd2af-418f-4be2-bdd1-22f8b48613da")
+    content = parquet(
+        {
+            "user_id": ["u", "u"],
+            "rank": [1, 2],
+            "artist_name": ["Björk", "Air"],
+            "mbid": pa.array([mbid.bytes, None], pa.uuid()),
+        }
+    )
+    found = converted({"top_artists.parquet": content})
+    assert [row["mbid"] for row in found.rows["top_artists"]] == [str(mbid), None]
+
+
+def test_times_may_be_finer_and_numbers_larger_than_the_log_holds(converted: Convert) -> None:
+    content = parquet(
+        {
+            "user_id": ["u"],
+            "played_at": pa.array([1_577_934_245_123_456_789], pa.timestamp("ns", tz="Asia/Tokyo")),
+            "track_id": [2**63 - 1],
+            "ms_played": [2**63 - 1],
+        }
+    )
+    [play] = converted({"x.parquet": content}).rows["plays"]
+    assert play["played_at"] == datetime(2020, 1, 2, 3, 4, 5, 123456, tzinfo=UTC)
+    assert play["track_id"] == str(2**63 - 1)
