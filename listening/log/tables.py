@@ -83,10 +83,11 @@ _LISTENER = Column(name="user_id", kind="id", says="the listener", needed=True)
 _TRACK = Column(name="track_id", kind="id", says="the track")
 _ARTIST = Column(name="artist_name", kind="text", says="the artist")
 
-_FEATURES = (
+SOUNDS = (
     *("energy", "acousticness", "valence", "speechiness", "instrumentalness", "liveness"),
     *("tempo", "danceability"),
 )
+"""What tracks sound like."""
 
 USERS = LogTable(
     name="users",
@@ -111,7 +112,7 @@ TRACKS = LogTable(
         Column(name="genre", kind="text", says="its genre"),
         *(
             Column(name=name, kind="number", says="beats a minute" if name == "tempo" else "0 to 1")
-            for name in _FEATURES
+            for name in SOUNDS
         ),
     ),
 )

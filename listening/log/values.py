@@ -71,7 +71,7 @@ def read(values: Any, kind: Kind) -> Any:
         return _ids(values, text=text)
     if kind == "time":
         return _times_of_text(values) if text else _times(values)
-    return _numbers_of_text(values) if text else _finite(values.cast(pa.float64()))
+    return _numbers_of_text(values) if text else _finite(values.cast(pa.float64(), safe=False))
 
 
 def _ids(values: Any, *, text: bool) -> Any:
@@ -79,7 +79,7 @@ def _ids(values: Any, *, text: bool) -> Any:
         return pc.if_else(pc.equal(values, ""), None, values)
     if pa.types.is_integer(values.type) or _is_whole_decimal(values.type):
         return values.cast(pa.string())
-    numbers = values.cast(pa.float64())
+    numbers = values.cast(pa.float64(), safe=False)
     whole = pc.and_(pc.equal(numbers, pc.floor(numbers)), pc.less(pc.abs(numbers), LARGEST_INTEGER))
     return pc.if_else(whole, numbers, None).cast(pa.int64(), safe=False).cast(pa.string())
 

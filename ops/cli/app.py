@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from listening.errors import ListeningError
 from listening.systems import SYSTEMS
-from ops.cli import answers, emulator, models, owner, pipeline, steps
+from ops.cli import answers, data, emulator, models, owner, pipeline, steps
 from ops.cli.console import err
 from ops.cli.target import Target
 
@@ -108,7 +108,7 @@ for command in (
     owner.cost,
 ):
     app.command()(command)
-app.add_typer(steps.data, name="data")
+app.add_typer(data.data, name="data")
 app.add_typer(steps.features, name="features")
 app.add_typer(steps.train, name="train")
 app.add_typer(models.app, name="models")

@@ -11,69 +11,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from listening.log import tables as log
+from listening.log.values import ARROW_TYPES, read
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ops.convert.plays import Play
     from ops.convert.sources import Dropped, Source
 
-MOMENT = pa.timestamp("us", tz="UTC")
-FEATURES = (
-    "energy",
-    "acousticness",
-    "valence",
-    "speechiness",
-    "instrumentalness",
-    "liveness",
-    "tempo",
-    "danceability",
-)
+MOMENT = ARROW_TYPES["time"]
 TABLES: dict[str, dict[str, pa.DataType]] = {
-    "plays": {
-        "user_id": pa.string(),
-        "played_at": MOMENT,
-        "ended_at": MOMENT,
-        "track_id": pa.string(),
-        "artist_name": pa.string(),
-        "track_name": pa.string(),
-        "played_s": pa.float64(),
-        "device": pa.string(),
-    },
-    "tracks": {
-        "track_id": pa.string(),
-        "artist_name": pa.string(),
-        "track_name": pa.string(),
-        "length_s": pa.float64(),
-        "genre": pa.string(),
-        **dict.fromkeys(FEATURES, pa.float64()),
-    },
-    "events": {
-        "user_id": pa.string(),
-        "at": MOMENT,
-        "kind": pa.string(),
-        "track_id": pa.string(),
-    },
-    "ratings": {
-        "user_id": pa.string(),
-        "track_id": pa.string(),
-        "rating": pa.float64(),
-        "rated_at": MOMENT,
-    },
-    "users": {
-        "user_id": pa.string(),
-        "country": pa.string(),
-        "gender": pa.string(),
-        "age": pa.int32(),
-        "registered_at": MOMENT,
-        "total_scrobbles": pa.float64(),
-    },
-    "top_artists": {
-        "user_id": pa.string(),
-        "rank": pa.int32(),
-        "artist_name": pa.string(),
-        "playcount": pa.float64(),
-        "mbid": pa.string(),
-    },
+    table.name: {
+        column.name: pa.int64() if column.kind == "integer" else ARROW_TYPES[column.kind]
+        for column in table.columns
+    }
+    for table in log.TABLES.values()
 }
 """Columns of each table, in their order, and what their values are."""
 
@@ -231,16 +184,7 @@ def texts(values: pa.Array) -> pa.Array:
 
 def numbers(values: pa.Array) -> pa.Array:
     """Return values as numbers; null where they are none."""
-    values = _plain(values)
-    if not _is_text(values):
-        found = values.cast(pa.float64(), safe=False)
-    else:
-        trimmed = pc.utf8_trim_whitespace(values.cast(pa.string()))
-        grouped = pc.match_substring_regex(trimmed, r"^\d{1,3}(,\d{3})+(\.\d+)?$")
-        trimmed = pc.if_else(grouped, pc.replace_substring(trimmed, ",", ""), trimmed)
-        right = pc.match_substring_regex(trimmed, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$")
-        found = pc.if_else(right, trimmed, pa.scalar(None, pa.string())).cast(pa.float64())
-    return pc.if_else(pc.is_finite(found), found, pa.scalar(None, pa.float64()))
+    return read(_plain(values), "number")
 
 
 def moments(values: pa.Array) -> pa.Array:
@@ -249,32 +193,19 @@ def moments(values: pa.Array) -> pa.Array:
     Parameters
     ----------
     values
-        Times, or dates; seconds or milliseconds since 1970; or text, see `moment`.
+        Times, dates, counts since 1970, or text; see `listening.log.values.read` and `moment`.
     """
     values = _plain(values)
-    if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
-        zone = getattr(values.type, "tz", None)
-        return values.cast(pa.timestamp("us", tz=zone), safe=False).cast(MOMENT)
-    if not _is_text(values):
-        return _since_1970(values.cast(pa.float64(), safe=False))
-    plain = texts(values)
-    for type_ in (MOMENT, pa.timestamp("us")):  # with a zone in all rows, with none in all
-        try:
-            return plain.cast(type_).cast(MOMENT)
-        except pa.ArrowInvalid:
-            continue
-    return pa.array([None if text is None else moment(text) for text in plain.to_pylist()], MOMENT)
+    found = read(values, "time")
+    if not _is_text(values) or not pc.any(emptied(values, found)).as_py():
+        return found
+    others = values.filter(emptied(values, found)).to_pylist()
+    return pc.replace_with_mask(
+        found, emptied(values, found), pa.array([moment(text) for text in others], MOMENT)
+    )
 
 
-LAST = 253_402_300_799  # seconds since 1970: the end of the year 9999
 MILLISECONDS = 10_000_000_000  # from here on, what looks like seconds is that: year 2286
-
-
-def _since_1970(values: pa.Array) -> pa.Array:
-    seconds = pc.if_else(pc.greater_equal(values, MILLISECONDS), pc.divide(values, 1000.0), values)
-    right = pc.and_(pc.greater_equal(seconds, 0), pc.less_equal(seconds, LAST))
-    micros = pc.round(pc.multiply(pc.if_else(right, seconds, pa.scalar(None, pa.float64())), 1e6))
-    return micros.cast(pa.int64()).cast(MOMENT)
 
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -314,7 +245,7 @@ def written(column: str, values: pa.Array, table: str) -> pa.Array:
     """Return values as a table's column holds them; null for a fraction where it counts."""
     type_ = TABLES[table][column]
     if pa.types.is_integer(type_):
-        whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 2**31))
+        whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 2.0**53))
         return pc.if_else(whole, values, pa.scalar(None, values.type)).cast(type_)
     return values.cast(type_)
 

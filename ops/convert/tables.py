@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from listening.log.tables import SOUNDS
 from ops.convert.chunks import (
-    FEATURES,
     NO_ARTIST,
     NO_LISTENER,
     NO_RATING,
@@ -106,7 +106,7 @@ ALIASES: dict[str, dict[str, tuple[str, ...]]] = {
         "track_name": _TRACK,
         "length_s": ("length_s", "length", "duration_s", "duration_ms", "song_length"),
         "genre": ("genre",),
-        **{feature: (feature,) for feature in FEATURES},
+        **{feature: (feature,) for feature in SOUNDS},
     },
 }
 """Which columns of a file are a table's, by falling preference; tables by falling claim."""
@@ -116,7 +116,7 @@ NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "plays": (("user_id",), ("played_at", "ended_at"), ("track_id", "artist_name")),
     "top_artists": (("user_id",), ("artist_name",), ("rank", "playcount")),
     "users": (("user_id",), ("country", "gender", "age", "registered_at", "total_scrobbles")),
-    "tracks": (("track_id",), ("artist_name", "track_name", "length_s", "genre", *FEATURES)),
+    "tracks": (("track_id",), ("artist_name", "track_name", "length_s", "genre", *SOUNDS)),
 }
 """One of each of these must be there for a file to be the table."""
 MILLISECONDS = ("ms_played", "duration_ms")

@@ -287,5 +287,5 @@ def test_an_error_that_is_not_ours_keeps_its_trace(monkeypatch: pytest.MonkeyPat
     def fail(*_: Any, **__: Any) -> None:
         raise DataError("a sentence")
 
-    monkeypatch.setattr("ops.cli.steps.check_folder", fail)
+    monkeypatch.setattr("ops.cli.data.check_folder", fail)
     assert call("data", "check", "x").stderr == "Error: a sentence\n"

@@ -164,9 +164,9 @@ def test_ids_that_became_floats_are_whole_again(converted: Convert) -> None:
 
 
 def test_thousands_may_be_set_apart(converted: Convert) -> None:
-    text = 'user_id,artist,plays\nu,a,"12,034"\nu,b,"1,2"\nu,c,"1,234,567.5"\n'
+    text = 'user_id,artist,plays\nu,a,"12,034"\nu,b,"1,2"\nu,c,"1,234,567.5"\n'  # no count
     found = converted({"x.csv": text})
-    assert [row["playcount"] for row in found.rows["top_artists"]] == [12034, None, 1234567.5]
+    assert [row["playcount"] for row in found.rows["top_artists"]] == [12034, None, None]
 
 
 def test_uuids_are_text(converted: Convert) -> None:
