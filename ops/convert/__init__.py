@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 import zlib
 from collections import Counter
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from listening.errors import DataError
+from listening.log.raw_formats import SYNTHETIC
 from ops.convert import lastfm, lastfm_datasets, listenbrainz, musicbox, spotify, tables
 from ops.convert.chunks import TABLES, only_new
 from ops.convert.sources import Source, find
@@ -163,6 +165,8 @@ def convert(
             files.append(_convert(named, recognised, writers, listed))
         for writer in writers.values():
             writer.close()
+        if others.pop(SYNTHETIC, None):  # what is made of invented listeners is as invented
+            shutil.copyfile(source / SYNTHETIC, folder / SYNTHETIC)
         result = Conversion(files=files, not_recognised=others, tables=_sums(files))
         _check_rows(result, source)
         text = json.dumps(asdict(result), ensure_ascii=False, indent=2)
@@ -215,6 +219,8 @@ def _why_not(file: Source) -> str:
     """Return why a file is not recognised, as far as its start tells."""
     if not file.head.strip():
         return "it is empty"
+    if file.head.startswith(tables.PARQUET):
+        return "its columns belong to no table"
     if not file.first_lines:
         return "it is neither text nor parquet; unpack archives other than zip first"
     first = file.first_lines[0].strip()

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from listening.errors import DataError
+from listening.log.raw_formats import SYNTHETIC
 from ops.cli.app import app
 from ops.convert import convert, writer
 
@@ -191,3 +192,13 @@ def test_real_data_is_converted(
         assert result.tables[table].dropped == dropped
         parts = list((tmp_path / "out" / table).iterdir())
         assert sum(pq.read_metadata(part).num_rows for part in parts) == rows_out
+
+
+def test_what_is_made_of_invented_listeners_is_marked_as_invented(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / SYNTHETIC).write_text('{"seed": 1}')
+    (source / "user_top_artists.csv").write_text("user_id,rank,artist_name\na,1,Air\n")
+    result = convert(source, tmp_path / "out")
+    assert (tmp_path / "out" / SYNTHETIC).read_text() == '{"seed": 1}'
+    assert result.not_recognised == {}
