@@ -67,7 +67,7 @@ docs: setup  ## the documentation site, into build/site
 
 bench: setup  ## all benchmarks (hours) and one page of them, into build/bench
 	@rm -rf build/bench && mkdir -p build/bench
-	@failed=; for name in features training serving quality pipeline; do \
+	@failed=; for name in log features training serving quality pipeline; do \
 	  $(BIN)/python benchmarks/$$name.py --json build/bench/$$name.json || failed="$$failed $$name"; done; \
 	$(BIN)/python benchmarks/report.py build/bench && \
 	if [ -n "$$failed" ]; then echo "these failed and are not on the page:$$failed"; exit 1; fi

@@ -1,7 +1,7 @@
 """One page of all benchmarks, from what they wrote with ``--json``: ``report.py FOLDER``.
 
-It reads those of ``features.json``, ``training.json``, ``serving.json``, ``quality.json`` and
-``pipeline.json`` that the folder has, and writes ``index.html`` there, with everything in it.
+It reads those of `BENCHMARKS` that the folder has as JSON, and writes ``index.html`` there, with
+everything in it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ AIMS = {
 """How many times the other side each ratio should reach, at least."""
 GROWTH = "growth_exponent"
 MOST_GROWTH = 1.1
-BENCHMARKS = ("features", "training", "serving", "quality", "pipeline")
+BENCHMARKS = ("log", "features", "training", "serving", "quality", "pipeline")
 METRICS = ("accuracy", "top5", "macro_f1", "macro_top5", "tail10_top5", "log_loss")
 INK = ("#1d5fbf", "#d9772b", "#6b7280", "#8a4bb8")
 
@@ -87,16 +87,20 @@ def measured(documents: Mapping[str, Any]) -> list[Measured]:
         for name, value in document.get("ratios", {}).items()
         if name in AIMS
     ]
-    growth = documents.get("features", {}).get(GROWTH)
-    if growth is not None:
-        rows.append(Measured("features", GROWTH, growth, MOST_GROWTH, growth <= MOST_GROWTH))
+    for benchmark, document in documents.items():
+        growth = document.get(GROWTH)
+        if growth is not None:
+            rows.append(Measured(benchmark, GROWTH, growth, MOST_GROWTH, growth <= MOST_GROWTH))
     return rows
 
 
 def ratios_chart(rows: Iterable[Measured]) -> Markup:
     """Draw each ratio as a multiple of its aim, on a logarithmic axis."""
     shares = {
-        row.name: row.aim / row.value if row.name == GROWTH else row.value / row.aim for row in rows
+        f"{row.name} of {row.benchmark}" if row.name == GROWTH else row.name: row.aim / row.value
+        if row.name == GROWTH
+        else row.value / row.aim
+        for row in rows
     }
     height, left, width = 24, 220, 620
     scale = plots.Scale(min(0.3, *shares.values()), max(3.0, *shares.values()), log=True)

@@ -10,8 +10,12 @@ import io
 import json
 import random
 import uuid
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,8 +28,6 @@ from listening.log.values import read
 from ops.raw_folder import _batches, _files, check_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.unit.glue_jobs.conftest import RunGlue
 
 pytestmark = pytest.mark.spark
@@ -152,11 +154,18 @@ def parquet(columns: list[str], table: str, rng: random.Random, n: int) -> bytes
     if extra:
         content[extra] = UNUSED[extra].take(pa.array([0] * n))
     buffer = io.BytesIO()
-    if rng.random() < 0.3:
-        names = [n for n in content if n not in ("wide", "span")]
-        frame = pa.table({name: content[name] for name in names}).to_pandas()
-        frame.to_parquet(buffer, compression=rng.choice(["snappy", "gzip", "zstd", "lz4", None]))
-        return buffer.getvalue()
+    plain = pa.table({n: values for n, values in content.items() if n not in ("wide", "span")})
+    match rng.choice(["pandas", "polars", "duckdb", "arrow", "arrow"]):
+        case "pandas":
+            codec = rng.choice(["snappy", "gzip", "zstd", "lz4", None])
+            plain.to_pandas().to_parquet(buffer, compression=codec)
+            return buffer.getvalue()
+        case "polars" if extra is None:
+            codec = rng.choice(["snappy", "gzip", "zstd", "lz4", "uncompressed"])
+            pl.DataFrame(plain).write_parquet(buffer, compression=codec)
+            return buffer.getvalue()
+        case "duckdb" if extra is None:
+            return by_duckdb(plain, rng.choice(["snappy", "zstd", "gzip", "lz4", "uncompressed"]))
     pq.write_table(
         pa.table(content),
         buffer,
@@ -168,6 +177,15 @@ def parquet(columns: list[str], table: str, rng: random.Random, n: int) -> bytes
         use_deprecated_int96_timestamps=rng.random() < 0.1,
     )
     return buffer.getvalue()
+
+
+def by_duckdb(table: pa.Table, codec: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "part.parquet"
+        connection = duckdb.connect()
+        connection.register("rows_", table)
+        connection.execute(f"COPY (SELECT * FROM rows_) TO '{path}' (CODEC '{codec}')")
+        return path.read_bytes()
 
 
 def text(columns: list[str], table: str, rng: random.Random, n: int) -> bytes:
