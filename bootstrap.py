@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from pathlib import Path
 
@@ -145,16 +146,23 @@ def main() -> int:
         print(f"Python 3.11 is needed, this is {sys.version.split()[0]}: make PYTHON=python3.11 …")
         return 1
     try:
-        if sys.platform == "linux":
-            set_up_system_packages()
-        for folder, locks in ENVIRONMENTS.items():
-            set_up_environment(folder, locks)
-        set_up_cdk()
+        with tempfile.TemporaryDirectory() as scratch:
+            os.environ["TMPDIR"] = scratch  # what uv and npm leave there goes with it
+            set_up()
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
     say("ready")
     return 0
+
+
+def set_up() -> None:
+    """Set everything up."""
+    if sys.platform == "linux":
+        set_up_system_packages()
+    for folder, locks in ENVIRONMENTS.items():
+        set_up_environment(folder, locks)
+    set_up_cdk()
 
 
 if __name__ == "__main__":

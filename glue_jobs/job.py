@@ -51,7 +51,7 @@ class Arguments:
     def __init__(self, argv: Sequence[str], names: Sequence[str]) -> None:
         from awsglue.utils import getResolvedOptions  # noqa: PLC0415 - only a job run has it
 
-        known = (*names, *RUN_ARGUMENTS, "JOB_NAME", "JOB_RUN_ID")
+        known = (*names, *RUN_ARGUMENTS, "JOB_NAME")
         _check_options(argv, known)
         given = [name for name in known if f"--{name}" in argv]
         self._values: Mapping[str, Any] = getResolvedOptions(list(argv), given)
