@@ -39,6 +39,26 @@ GOOD = {
     "kaggle/user_top_artists.csv.gz": PLAYS + "1,1,Air,1034,abc\n",
     "lastfm360k/usersha1-artmbid-artname-plays.tsv": 'u1\tm1\t"quoted\t31\nu1\t\tAir\t99\n',
     "lastfm360k/usersha1-profile.tsv": "u1\tf\t22\tGermany\tFeb 1, 2007\n",
+    "orders/top_artists/part-0.csv": "user_id,rank,artist_name\na,1,Air\n",
+    "orders/top_artists/part-1.csv": "artist_name,playcount,user_id\nMuse,7,b\n",
+    "newline/top_artists.csv": 'user_id,artist_name\na,"two\nlines"\na,7" Sound\n',
+    "commas/top_artists.csv": 'user_id,artist_name,playcount\na,Air,"12,034"\na,Muse,12034\n',
+    "nulls/top_artists.parquet": pa.table(
+        {"user_id": [" a "], "artist_name": ["Air"], "mbid": pa.nulls(1), "rank": pa.nulls(1)}
+    ),
+    "stamps/top_artists.parquet": pa.table(
+        {
+            "user_id": pa.array([7.0]),
+            "artist_name": ["Air"],
+            "signup": pa.array([1], pa.timestamp("ns")),
+        }
+    ),
+    "types/top_artists/part-0.parquet": pa.table(
+        {"user_id": ["a"], "artist_name": ["Air"], "playcount": pa.array([1], pa.uint8())}
+    ),
+    "types/top_artists/part-1.parquet": pa.table(
+        {"user_id": ["b"], "artist_name": ["Air"], "playcount": pa.array([2.5])}
+    ),
     "parts/top_artists/part-0.parquet": pa.table({"user_id": [1], "artist_name": ["Air"]}),
     "parts/top_artists/part-1.parquet": pa.table({"user_id": [2], "artist_name": ["Muse"]}),
 }
@@ -108,6 +128,25 @@ def test_lastfm_360k_has_no_header_no_quotes_and_no_ranks(found: dict[str, Any])
 def test_a_folder_of_parts_is_one_table(found: dict[str, Any]) -> None:
     plays, _ = found["parts"]
     assert {row["artist_name"] for row in plays} == {"Air", "Muse"}
+
+
+@pytest.mark.parametrize(
+    ("batch", "rows"),
+    [
+        ("orders", [("a", "Air", 1, None), ("b", "Muse", None, 7)]),
+        ("newline", [("a", '7" Sound', None, None), ("a", "two\nlines", None, None)]),
+        ("commas", [("a", "Air", None, 12034), ("a", "Muse", None, 12034)]),
+        ("nulls", [("a", "Air", None, None)]),
+        ("stamps", [("7", "Air", None, None)]),
+        ("types", [("a", "Air", None, 1), ("b", "Air", None, 2.5)]),
+    ],
+)
+def test_each_part_is_read_by_its_own_columns_and_types(
+    found: dict[str, Any], batch: str, rows: list[tuple[Any, ...]]
+) -> None:
+    plays, _ = found[batch]
+    names = ("user_id", "artist_name", "rank", "playcount")
+    assert sorted(tuple(play[name] for name in names) for play in plays) == rows
 
 
 @pytest.mark.parametrize(

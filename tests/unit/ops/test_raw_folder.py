@@ -137,3 +137,82 @@ def test_a_missing_bucket_is_explained(tmp_path: Path, connection: Connection) -
     raw = check_folder(write(tmp_path, users=USERS, plays=PLAYS))
     with pytest.raises(ResourceError, match=r"uploading .* to s3://listening-dev-data-"):
         upload_batch(connection, raw)
+
+
+CSV = "user_id,rank,artist_name,playcount\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (CSV + 'a,1,"\\"Sway\\" of Wick",9\n', "line 2: text after a closing quote"),
+        (CSV + 'a,1,"Heroes,50\na,2,Air,40\n', "line 2: a quote that is never closed"),
+        (CSV + 'a,1,"Al" Y,9\n', "line 2: text after a closing quote"),
+        (CSV + "a,1,Air\n", "line 2: 3 fields, expected 4"),
+        (CSV + "a,1,Air,9\rb,1,Air,9\n", "line 2: a carriage return within the line"),
+        ("user_id,artist_name,artist_name\na,b,c\n", "two columns are called 'artist_name'"),
+    ],
+)
+def test_text_that_spark_would_guess_at_is_refused_with_its_line(
+    tmp_path: Path, content: str, reason: str
+) -> None:
+    write(tmp_path, users=USERS, plays=None)
+    (tmp_path / "top_artists.csv").write_text(content, newline="")
+    with pytest.raises(DataError, match=reason):
+        check_folder(tmp_path)
+
+
+def test_text_in_another_character_set_is_refused_with_its_line(tmp_path: Path) -> None:
+    write(tmp_path, users=USERS, plays=None)
+    (tmp_path / "top_artists.csv").write_bytes(f"{CSV}a,1,Björk,9\n".encode("latin-1"))
+    with pytest.raises(DataError, match="line 2: not UTF-8 text"):
+        check_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        (
+            {"mbid": pa.array([b"0" * 16, b"1" * 16], pa.binary(16))},
+            "column 'mbid' is fixed_size_b",
+        ),
+        ({"half": pa.array([1, 2], pa.float16())}, "'half' is halffloat, a type with which Glue"),
+    ],
+)
+def test_types_that_spark_cannot_read_are_refused(
+    tmp_path: Path, column: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(DataError, match=reason):
+        check_folder(write(tmp_path, users=USERS, plays=PLAYS | column))
+
+
+def test_another_codec_is_named(tmp_path: Path) -> None:
+    write(tmp_path, users=USERS, plays=None)
+    pq.write_table(pa.table(PLAYS), tmp_path / "top_artists.parquet", compression="brotli")
+    with pytest.raises(DataError, match="column 'user_id' is compressed by brotli, which Glue"):
+        check_folder(tmp_path)
+
+
+def test_what_may_be_meant_otherwise_is_told(tmp_path: Path) -> None:
+    users = "user_id,country\na,U.S.A.\nb,🇩🇪\nc,Atlantis\nd,Atlantis\ne,\n"
+    (tmp_path / "users.csv").write_text(users, "utf-8")
+    (tmp_path / "top_artists.csv").write_text(
+        CSV + 'a,1,Air,"12,034"\na,2,Muse,12.034\na,-1,Moby,n/a\n,4,Air,1\n'
+    )
+    raw = check_folder(tmp_path)
+    assert raw.warnings == [
+        "top_artists: 1 of 4 rows will be dropped: no user_id",
+        "top_artists: column 'playcount' holds no number in 1 rows: 'n/a' (1)",
+        "top_artists: column 'playcount' has 1 values with commas, read as thousands",
+        "top_artists: column 'rank' has 1 values below 0",
+        "top_artists: column 'playcount' should hold whole numbers; 1 rows: '12.034' (1) are "
+        "fractions: thousands are written without points",
+        "users: column 'country' names no known country in 3 rows: 'Atlantis' (2), '🇩🇪' (1)",
+    ]
+
+
+def test_ids_of_another_form_are_told(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user_id,country\n0.0,Chad\n1.0,Chad\n")
+    (tmp_path / "top_artists.csv").write_text("user_id,artist_name\n0,Air\n1,Air\n")
+    with pytest.raises(DataError, match=r"no user_id of top_artists \(such as '0'\).*'0.0'"):
+        check_folder(tmp_path)

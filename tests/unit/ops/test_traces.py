@@ -171,3 +171,16 @@ def test_ids_may_be_numbers_or_text_with_blanks(tmp_path: Path) -> None:
         file = tmp_path / f"{number}.parquet"
         pq.write_table(pa.table({"user_id": ids}), file)
         assert traces.count(file, "raw/b/users.parquet", "7") == 1
+
+
+def test_a_quote_within_a_field_hides_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "top_artists.csv"
+    file.write_text('user_id,artist_name\nv,7" Sound\nu,Air\nw,Air\n')
+    assert traces.count(file, "raw/b/top_artists.csv", "u") == 1
+    traces.write_without(file, "raw/b/top_artists.csv", "u", tmp_path / "without.csv")
+    assert "u,Air" not in (tmp_path / "without.csv").read_text()
+    assert read_csv(tmp_path / "without.csv") == [["v", '7" Sound'], ["w", "Air"]]
+
+
+def read_csv(file: Path) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(file.read_text())))[1:]
