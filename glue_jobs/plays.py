@@ -71,7 +71,7 @@ def clean_plays(
     bot_plays_a_day
         A listener with more plays on a mean day with plays is flagged as a bot.
     """
-    seen = Observation("plays")
+    seen = Observation("log")  # another name than those of the cleaning that follows
 
     def marked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for table in whole_groups(batches, "listener"):

@@ -6,6 +6,7 @@ import json
 import sys
 from datetime import UTC, datetime
 
+from glue_jobs.country.cleaning import clean
 from glue_jobs.country.raw import read_raw
 from glue_jobs.job import job_session
 from glue_jobs.plays import clean_plays
@@ -32,8 +33,13 @@ def main(root: str) -> None:
 
 
 def artists(storage: Storage, batch: str) -> list[list[object]]:
-    """Return the top artists of a batch in order."""
-    table = read_raw(storage, batch, labelled=False, most_artists=3).top_artists
+    """Return the top artists of a batch in order, once they can be cleaned as they are in a job."""
+    raw = read_raw(storage, batch, labelled=False, most_artists=3)
+    cleaning = clean(raw.top_artists, raw.users)
+    cleaning.listeners.write.format("noop").mode("overwrite").save()
+    assert cleaning.quality()["plays"]["rows_out"] == raw.top_artists.count()
+    assert raw.log is None or raw.log.quality()["rows_in"] > 0
+    table = raw.top_artists
     columns = ("user_id", "rank", "artist_name", "playcount", "mbid")
     return sorted([row[name] for name in columns] for row in table.collect())
 
