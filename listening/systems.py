@@ -317,15 +317,8 @@ COUNTRY = System(
             makes="raw plays to cleaned listeners and artist vectors",
             reads=("raw",),
             arguments=(
-                *(
-                    "most_artists",
-                    "method",
-                    "dimensions",
-                    "min_listeners",
-                    "max_artists",
-                    "iterations",
-                    "seed",
-                ),
+                *("method", "dimensions", "min_listeners", "max_artists", "iterations", "seed"),
+                "most_artists",
                 *("max_dropped_share", "max_filled_share", "max_unknown_share", "max_null_share"),
             ),
         ),

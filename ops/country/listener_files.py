@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from listening.errors import DataError
+from listening.log.numbers import parse_number
 from ops.convert import exported_plays
 from ops.convert.lastfm import ARTIST, ARTIST_MBID, LISTENER
 from ops.convert.sources import Dropped, Source, cells, entries, table
@@ -252,10 +253,7 @@ def _of_table(file: Source) -> Read:
 def _number(text: str, missing: float, where: str) -> float:
     if not text:
         return missing
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+    number = parse_number(text)
+    if number is None:
         raise DataError(f"{where}: {text!r} is no number")
     return number
