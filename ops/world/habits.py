@@ -17,8 +17,7 @@ is less.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,8 +33,12 @@ RHO, SIGMA = 0.25, 0.75
 WEEKDAYS = np.array([0.8, 0.8, 0.8, 0.8, 0.8, 1.5, 1.5])
 LEAVING = (-6.2, 0.9, 0.8)
 """a, b and c of the hazard."""
-LOOK_BACK = 30
-HORIZONS = (14, 7, 3)
+LENGTHS = (7.65, 0.45)
+"""Mean and standard deviation, over listeners, of the mean logarithm of lengths: 2,100 s."""
+RATES = (-0.405, 0.9)
+"""The same of the logarithm of the rate beside the mean rate: lognormal of mean 1."""
+TRENDS = (-0.1, 0.5)
+"""The same of the change of the rate's logarithm in 100 days."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,9 @@ class Listeners:
         early = -rng.exponential(700, n).astype(np.int64) - 1
         late = rng.integers(0, max(days - 1, 1), n)
         return cls(
-            rate=mean_rate * rng.lognormal(-0.5 * 0.9**2, 0.9, n),
-            trend=rng.normal(-0.1, 0.5, n),
-            length=rng.normal(np.log(2100), 0.45, n),
+            rate=mean_rate * rng.lognormal(*RATES, n),
+            trend=rng.normal(*TRENDS, n),
+            length=rng.normal(*LENGTHS, n),
             hour=rng.normal(18.5, 3.0, n),
             arrived=np.where(rng.random(n) < 0.2, late, early),
         )
@@ -100,28 +103,18 @@ class Sessions:
         Seconds since the log's beginning.
     length
         Seconds.
-    mu
-        The mean of the logarithm of the length that the law gives, before it is cut.
+    effect
+        What the hour adds to the logarithm of the length.
     """
 
     listener: Integers
     start: Floats
     length: Floats
-    mu: Floats
+    effect: Floats
 
 
-def draw_sessions(
-    laws: Listeners, *, days: int, rng: np.random.Generator
-) -> tuple[Sessions, Floats, Floats]:
-    """Draw all sessions of some listeners.
-
-    Returns
-    -------
-    sessions
-        In order of listener and time.
-    rates, hazards
-        Of each listener and day, (n, days).
-    """
+def draw_sessions(laws: Listeners, *, days: int, rng: np.random.Generator) -> Sessions:
+    """Draw all sessions of some listeners, in order of listener and time."""
     n = len(laws.rate)
     rates = laws.rates(days)
     hazards = laws.hazards(rates)
@@ -135,35 +128,30 @@ def draw_sessions(
     planned = day * DAY_S + hour * 3600
     order = np.lexsort((planned, listener))
     listener, planned, hour = listener[order], planned[order], hour[order]
-    mu, length = _lengths(laws, listener, hour, rng)
+    effect = np.where((hour >= 18) & (hour < 23), 0.25, np.where(hour < 10, -0.2, 0.0))
+    length = _lengths(laws, listener, effect, rng)
     start = _apart(listener, planned, length)
     inside = start + length < days * DAY_S
-    return (
-        Sessions(listener[inside], start[inside], length[inside], mu[inside]),
-        rates,
-        hazards,
-    )
+    return Sessions(listener[inside], start[inside], length[inside], effect[inside])
 
 
 def _lengths(
-    laws: Listeners, listener: Integers, hour: Floats, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
+    laws: Listeners, listener: Integers, effect: Floats, rng: np.random.Generator
+) -> Floats:
     """Draw lengths, each by the one before it: one step for all listeners' k-th sessions."""
-    total = len(listener)
     bounds = np.flatnonzero(np.diff(listener, prepend=-1, append=-1))
     sizes = np.diff(bounds)
-    effect = np.where((hour >= 18) & (hour < 23), 0.25, np.where(hour < 10, -0.2, 0.0))
-    noise = rng.normal(0, SIGMA, total)
+    noise = rng.normal(0, SIGMA, len(listener))
     mean = laws.length[listener]
-    mu, log = np.empty(total), np.empty(total)
+    log = np.empty(len(listener))
     before = np.zeros(len(sizes))
     for k in range(int(sizes.max(initial=0))):
         rows = bounds[:-1][sizes > k] + k
         before = before[sizes[sizes > k - 1] > k] if k else before
-        mu[rows] = mean[rows] + RHO * before + effect[rows]
-        log[rows] = (mu[rows] + noise[rows]).clip(np.log(LEAST_S), np.log(MOST_S))
+        log[rows] = mean[rows] + RHO * before + effect[rows] + noise[rows]
+        log[rows] = log[rows].clip(np.log(LEAST_S), np.log(MOST_S))
         before = log[rows] - mean[rows]
-    return mu, np.exp(log)
+    return np.exp(log)
 
 
 def _apart(listener: Integers, planned: Floats, length: Floats) -> Floats:
@@ -172,58 +160,3 @@ def _apart(listener: Integers, planned: Floats, length: Floats) -> Floats:
     free = planned - busy
     apart = listener * (np.ptp(free) + 1 if len(free) else 0)
     return np.asarray(np.maximum.accumulate(free + apart) - apart + busy)
-
-
-def length_quantile(mu: Floats, quantile: float) -> Floats:
-    """Return a quantile of the lengths that the law gives, seconds."""
-    log = mu + SIGMA * NormalDist().inv_cdf(quantile)
-    return np.asarray(np.exp(log).clip(LEAST_S, MOST_S))
-
-
-def leaving(sessions: Sessions, rates: Floats, hazards: Floats, dates: Integers) -> dict[str, Any]:
-    """Return the probability of no session in the days after each date, by who knows the laws.
-
-    Who judges knows each listener's rates and hazards, past and to come, and the days on which they
-    listened up to the date; not whether they have left.
-
-    Parameters
-    ----------
-    sessions
-        Of all listeners.
-    rates, hazards
-        (n, days).
-    dates
-        Days; what happened before the day's beginning is known.
-
-    Returns
-    -------
-    dict
-        ``listener``, ``day``, and ``p<horizon>`` of `HORIZONS`, for listeners with a session in the
-        `LOOK_BACK` days before the date.
-    """
-    n, days = rates.shape
-    active = np.zeros((n, days), dtype=bool)
-    active[sessions.listener, (sessions.start // DAY_S).astype(np.int64)] = True
-    here = np.zeros((days + 1, n))
-    here[0] = 1.0
-    for day in range(days):
-        silent = here[day] * np.exp(-rates[:, day])
-        seen = np.where(active[:, day], 1.0, silent / np.maximum(silent + 1 - here[day], 1e-300))
-        here[day + 1] = seen * (1 - hazards[:, day])
-    found: dict[str, list[Any]] = {name: [] for name in ("listener", "day", "p14", "p7", "p3")}
-    for date in dates.tolist():
-        who = np.flatnonzero(active[:, max(date - LOOK_BACK, 0) : date].any(axis=1))
-        found["listener"].append(who)
-        found["day"].append(np.full(len(who), date))
-        quiet, stays = np.zeros(len(who)), np.ones(len(who))
-        for ahead in range(max(HORIZONS)):
-            # To be here on this day without a session so far, then silent on it; or gone before it.
-            stays = stays * np.exp(-rates[who, date + ahead])
-            if ahead + 1 in HORIZONS:
-                silent = quiet + stays
-                found[f"p{ahead + 1}"].append(1 - here[date][who] + here[date][who] * silent)
-            quiet, stays = (
-                quiet + stays * hazards[who, date + ahead],
-                stays * (1 - hazards[who, date + ahead]),
-            )
-    return {name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in found.items()}

@@ -21,18 +21,21 @@ import pyarrow.parquet as pq
 
 from listening.errors import DataError
 from listening.log.raw_formats import SYNTHETIC
+from ops.world.best import (
+    HORIZONS,
+    LOOK_BACK,
+    Forecast,
+    forecast_leaving,
+    forecast_lengths,
+)
 from ops.world.habits import (
     DAY_S,
-    HORIZONS,
     LEAVING,
-    LOOK_BACK,
     RHO,
     SIGMA,
     Listeners,
     Sessions,
     draw_sessions,
-    leaving,
-    length_quantile,
 )
 from ops.world.plays import (
     NOISE,
@@ -56,6 +59,7 @@ from ops.world.tastes import (
 from ops.world.tracks import Tracks, invent_tracks, track_ids
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 MOST_LISTENERS = 600_000
@@ -180,12 +184,12 @@ def write_world(  # noqa: PLR0913 - what a world is made of
     jobs = [(world, folder, part, start) for part, start in enumerate(starts)]
     workers = min(processes or os.cpu_count() or 1, len(jobs))
     if workers == 1:
-        parts = [_write_part(*job) for job in jobs]
+        total = _sum(_write_part(*job) for job in jobs)
     else:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            parts = list(pool.map(_write_part, *zip(*jobs, strict=True)))
-    planted = _planted(world, parts)
+            total = _sum(pool.map(_write_part, *zip(*jobs, strict=True)))
+    planted = _planted(world, total)
     (folder / WORLD).write_text(json.dumps(planted, indent=1) + "\n", "utf-8")
     (folder / SYNTHETIC).write_text(json.dumps(asdict(world)) + "\n", "utf-8")
     return planted
@@ -221,7 +225,7 @@ def _write_part(world: World, folder: Path, part: int, start: int) -> dict[str, 
     country = rng.choice(len(COUNTRIES), n, p=country_shares())
     lists = draw_lists(artists, country, ARTISTS_PER_LISTENER, rng)
     laws = Listeners.draw(n, days=world.days, mean_rate=world.mean_rate, rng=rng)
-    sessions, rates, hazards = draw_sessions(laws, days=world.days, rng=rng)
+    sessions = draw_sessions(laws, days=world.days, rng=rng)
     plays = draw_plays(sessions, tracks, lists, rng)
     events = draw_events(sessions, plays, rng)
     ratings = draw_ratings(plays, tracks, Likings.draw(n, rng), rng)
@@ -258,9 +262,10 @@ def _write_part(world: World, folder: Path, part: int, start: int) -> dict[str, 
         ),
         "ratings",
     )
-    churn = _churn(world, sessions, rates, hazards)
+    churn = _churn(world, sessions, laws.arrived)
     write(_with_ids(churn, ids), f"{PLANTED}/churn")
-    write(_planted_sessions(sessions, ids), f"{PLANTED}/sessions")
+    forecast = forecast_lengths(sessions)
+    write(_planted_sessions(sessions, forecast, ids), f"{PLANTED}/sessions")
     floor = ratings.rating - best_rating(ratings.mean)
     losses = {f"loss{h}": _log_loss(churn[f"p{h}"], churn[f"gone{h}"]) for h in HORIZONS}
     ranks = {f"ranks{h}": _ranks(churn[f"p{h}"], churn[f"gone{h}"]) for h in HORIZONS}
@@ -271,12 +276,12 @@ def _write_part(world: World, folder: Path, part: int, start: int) -> dict[str, 
         "downloads": int((events.track >= 0).sum()),
         "ratings": len(ratings.rating),
         "squared_error_of_ratings": float((floor**2).sum()),
-        "absolute_error_of_lengths": 2 * _pinball(sessions, 0.5),
+        "absolute_error_of_lengths": 2 * _pinball(sessions, forecast, 0.5),
         "judged": len(churn["day"]),
         **{f"gone{h}": float(churn[f"gone{h}"].sum()) for h in HORIZONS},
         **losses,
         **ranks,
-        **{f"pinball{q}": _pinball(sessions, q) for q in QUANTILES},
+        **{f"pinball{q}": _pinball(sessions, forecast, q) for q in QUANTILES},
         **counts,
     }
 
@@ -360,11 +365,13 @@ def _with_dirt(
     return table, counts | {"bots": len(bots), "plays_of_bots": len(spam)}
 
 
-def _churn(world: World, sessions: Sessions, rates: Floats, hazards: Floats) -> dict[str, Any]:
-    """Return what the laws say of who stays away, and who did, at weekly dates."""
+def _churn(world: World, sessions: Sessions, arrived: Integers) -> dict[str, Any]:
+    """Return the best forecast of who stays away, and who did, at weekly dates."""
     dates = np.arange(FIRST_DATE, world.days - max(HORIZONS), 7)
-    found: dict[str, Any] = leaving(sessions, rates, hazards, dates)
-    active = np.zeros((len(rates), world.days + 1), dtype=np.int64)
+    found = forecast_leaving(
+        sessions, arrived, mean_rate=world.mean_rate, days=world.days, dates=dates
+    )
+    active = np.zeros((len(arrived), world.days + 1), dtype=np.int64)
     np.add.at(active, (sessions.listener, (sessions.start // DAY_S).astype(np.int64) + 1), 1)
     until = np.cumsum(active, axis=1)
     who, day = found["listener"].astype(np.int64), found["day"].astype(np.int64)
@@ -380,13 +387,14 @@ def _with_ids(churn: dict[str, Any], ids: pa.Array) -> pa.Table:
     return pa.table({"user_id": ids.take(listener), "at": at, **columns})
 
 
-def _planted_sessions(sessions: Sessions, ids: pa.Array) -> pa.Table:
+def _planted_sessions(sessions: Sessions, forecast: Forecast, ids: pa.Array) -> pa.Table:
     return pa.table(
         {
             "user_id": ids.take(pa.array(sessions.listener)),
             "started_at": _instants(sessions.start),
             "length_s": sessions.length.round(3),
-            "mu": sessions.mu.astype(np.float32),
+            "log_mean": forecast.mean.astype(np.float32),
+            "log_sd": forecast.sd.astype(np.float32),
         }
     )
 
@@ -419,14 +427,22 @@ def _auc(ranks: Floats) -> float:
     return float((went * below).sum() / max(went.sum() * stayed.sum(), 1))
 
 
-def _pinball(sessions: Sessions, quantile: float) -> float:
-    """Return the sum of the pinball losses of the law's own quantile."""
-    missed = sessions.length - length_quantile(sessions.mu, quantile)
+def _pinball(sessions: Sessions, forecast: Forecast, quantile: float) -> float:
+    """Return the sum of the pinball losses of the best forecast's quantile."""
+    missed = sessions.length - forecast.quantile(quantile)
     return float(np.where(missed >= 0, quantile * missed, (quantile - 1) * missed).sum())
 
 
-def _planted(world: World, parts: list[dict[str, Any]]) -> dict[str, Any]:
-    total = {name: sum(part[name] for part in parts) for name in parts[0]}
+def _sum(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the sums of what the parts tell."""
+    total: dict[str, Any] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total[name] + value if name in total else value
+    return total
+
+
+def _planted(world: World, total: dict[str, Any]) -> dict[str, Any]:
     judged = max(total["judged"], 1)
     return {
         "world": asdict(world),
@@ -437,14 +453,13 @@ def _planted(world: World, parts: list[dict[str, Any]]) -> dict[str, Any]:
         "dirt": {name: int(total[name]) for name in (*DIRT, "bots", "plays_of_bots")},
         "ratings": {
             "noise": NOISE,
-            "rmse_of_the_law": (total["squared_error_of_ratings"] / max(total["ratings"], 1))
-            ** 0.5,
+            "best_rmse": (total["squared_error_of_ratings"] / max(total["ratings"], 1)) ** 0.5,
         },
         "sessions": {
             "rho": RHO,
             "sigma": SIGMA,
-            "mae_of_the_law": total["absolute_error_of_lengths"] / max(total["sessions"], 1),
-            "pinball_of_the_law": {
+            "best_mae": total["absolute_error_of_lengths"] / max(total["sessions"], 1),
+            "best_pinball": {
                 str(q): total[f"pinball{q}"] / max(total["sessions"], 1) for q in QUANTILES
             },
         },
@@ -455,8 +470,8 @@ def _planted(world: World, parts: list[dict[str, Any]]) -> dict[str, Any]:
             **{
                 f"{horizon}_days": {
                     "gone": total[f"gone{horizon}"] / judged,
-                    "log_loss_of_the_law": total[f"loss{horizon}"] / judged,
-                    "auc_of_the_law": _auc(total[f"ranks{horizon}"]),
+                    "best_log_loss": total[f"loss{horizon}"] / judged,
+                    "best_auc": _auc(total[f"ranks{horizon}"]),
                 }
                 for horizon in HORIZONS
             },

@@ -18,7 +18,8 @@ from listening.log.raw_formats import SYNTHETIC
 from ops.cli.app import app
 from ops.raw_folder import check_folder
 from ops.world import write_sample, write_world
-from ops.world.habits import GAP_S, length_quantile
+from ops.world.best import Forecast
+from ops.world.habits import GAP_S
 from ops.world.plays import NOISE, best_rating
 
 if TYPE_CHECKING:
@@ -101,13 +102,17 @@ def test_half_an_hour_of_silence_parts_exactly_the_planted_sessions(folder: Path
     assert len(last) == sessions.num_rows
 
 
-def test_lengths_follow_the_quantiles_of_their_law(folder: Path) -> None:
+def test_lengths_follow_the_quantiles_of_the_best_forecast(folder: Path, planted: Any) -> None:
     sessions = table(folder, "planted/sessions")
-    mu = sessions["mu"].to_numpy().astype(float)
+    mean, sd = (sessions[name].to_numpy().astype(float) for name in ("log_mean", "log_sd"))
     lengths = sessions["length_s"].to_numpy()
     for quantile in (0.1, 0.5, 0.9):
-        below = (lengths <= length_quantile(mu, quantile)).mean()
+        below = (lengths <= Forecast(mean, sd).quantile(quantile)).mean()
         assert below == pytest.approx(quantile, abs=0.015)
+    best = planted["sessions"]["best_mae"]
+    median = Forecast(mean, sd).quantile(0.5)
+    assert best == pytest.approx(np.abs(lengths - median).mean(), rel=1e-4)
+    assert best < 0.97 * np.abs(lengths - np.median(lengths)).mean()
 
 
 def test_probabilities_of_leaving_are_calibrated_and_the_auc_is_that_of_the_rows(
@@ -127,9 +132,9 @@ def test_probabilities_of_leaving_are_calibrated_and_the_auc_is_that_of_the_rows
         rank[order] = np.arange(1, len(p) + 1)
         went = gone.sum()
         auc = (rank[gone].sum() - went * (went + 1) / 2) / (went * (len(p) - went))
-        assert said["auc_of_the_law"] == pytest.approx(auc, abs=0.003)
+        assert said["best_auc"] == pytest.approx(auc, abs=0.003)
         loss = -np.where(gone, np.log(p), np.log1p(-p)).mean()
-        assert said["log_loss_of_the_law"] == pytest.approx(loss, abs=1e-6)
+        assert said["best_log_loss"] == pytest.approx(loss, abs=1e-6)
 
 
 def test_the_label_is_what_the_plays_say(folder: Path) -> None:
