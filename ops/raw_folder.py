@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 ROWS_PER_BATCH = 200_000
 EXAMPLES = 5  # of what is told in a sentence
+MOST_VALUES = 10_000  # that are told apart
+OTHERS = "…"
 COMMAS = r"^[+-]?[0-9]{1,3}(,[0-9]{3})+"
 
 
@@ -361,14 +363,21 @@ def _note_values(counts: Counts, name: str, kind: str, written: Any, values: Any
     given = pc.fill_null(pc.ascii_trim_whitespace(written), "")
     lost = pc.and_(pc.not_equal(given, ""), values.is_null())
     if pc.any(lost).as_py():
-        counts.unread.setdefault(name, Counter()).update(_frequent(given.filter(lost)))
+        _gather(counts.unread.setdefault(name, Counter()), _frequent(given.filter(lost)))
     if kind in ("integer", "number"):
         commas = pc.match_substring_regex(given, COMMAS)
         _note(counts.commas, name, pc.sum(pc.and_(commas, values.is_valid())).as_py() or 0)
     if kind == "integer":
         fraction = pc.fill_null(pc.not_equal(values, pc.floor(values)), False)
         if pc.any(fraction).as_py():
-            counts.fractions.setdefault(name, Counter()).update(_frequent(given.filter(fraction)))
+            _gather(counts.fractions.setdefault(name, Counter()), _frequent(given.filter(fraction)))
+
+
+def _gather(counter: Counter[str], found: dict[str, int]) -> None:
+    """Add counts of values; beyond `MOST_VALUES` different ones, of all others together."""
+    for value, count in found.items():
+        is_kept = value in counter or len(counter) < MOST_VALUES
+        counter[value if is_kept else OTHERS] += count
 
 
 def _frequent(values: Any) -> dict[str, int]:
@@ -380,7 +389,7 @@ def _note_labels(counts: Counts, labels: Any) -> None:
         if not is_no_country(label):
             counts.labelled += count
             if country_code(label) is None:
-                counts.labels[label] += count
+                _gather(counts.labels, {label: count})
 
 
 def _kind(table: str, column: str) -> str:

@@ -73,8 +73,8 @@ def read_raw(
         return CountryRaw(raw.read("top_artists"), users, None)
     plays = raw.read("plays", required=() if "tracks" in raw else ("artist_name",))
     if "tracks" in raw:
-        names = raw.read("tracks").select("track_id", F.col("artist_name").alias("of_track"))
-        plays = plays.join(names.dropDuplicates(["track_id"]), "track_id", "left").withColumn(
+        names = raw.read("tracks").groupBy("track_id").agg(F.max("artist_name").alias("of_track"))
+        plays = plays.join(names, "track_id", "left").withColumn(
             "artist_name", F.coalesce("artist_name", "of_track")
         )
     log = clean_plays(plays, now=datetime.now(UTC))

@@ -6,8 +6,10 @@ So nobody else may: the check, `data convert`, `data forget` and the endpoint re
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
+import io
 from typing import IO, TYPE_CHECKING, Any
 
 from listening.errors import DataError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_CHARACTERS = 1 << 20  # of a field
+BLOCK = 1 << 20  # bytes
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -48,16 +51,20 @@ def read_rows(
         fields, or a line ends with a carriage return alone; names the line and what to do.
     """
     csv.field_size_limit(MOST_CHARACTERS)
-    lines = _Lines(file, source)
+    begin = file.tell()
+    is_plain = _is_plain(file)
+    file.seek(begin)
+    # Line by line, which takes longer, only where a line has to be named.
+    lines = io.TextIOWrapper(file, "utf-8-sig", newline="") if is_plain else _Lines(file, source)
     rows = csv.reader(lines, **dialect(tabs=tabs))
     while True:
-        start = lines.number + 1
+        start = rows.line_num + 1
         try:
             row = next(rows, None)
         except csv.Error as error:
-            raise DataError(_refusal(source, start, lines.number, error)) from error
+            raise DataError(_refusal(source, start, rows.line_num, error)) from error
         if row is None:
-            return
+            break
         if not row:
             continue
         width = width or len(row)
@@ -67,6 +74,26 @@ def read_rows(
                 + ("mend the line" if tabs else "put a field that holds commas in quotes")
             )
         yield start, row
+    if isinstance(lines, io.TextIOWrapper):
+        lines.detach()  # the file is its owner's to close
+
+
+def _is_plain(file: IO[bytes]) -> bool:
+    """Tell whether a file is UTF-8 to its end, without null characters and lone line ends."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    before = b""
+    try:
+        while block := file.read(BLOCK):
+            decoder.decode(block)
+            whole = before + block
+            before = b"\r" if whole.endswith(b"\r") else b""
+            seen = whole.removesuffix(before) if before else whole
+            if b"\0" in block or seen.count(b"\r") != seen.count(b"\r\n"):
+                return False
+        decoder.decode(b"", final=True)
+    except (UnicodeDecodeError, OSError, EOFError):
+        return False
+    return not before
 
 
 class _Lines:
