@@ -251,12 +251,14 @@ class Emulator:
 
     def cdk(self, connection: Connection) -> Cdk:
         """Return the CDK command line that deploys to this emulator."""
+        temporary = self.state / "work" / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
         return Cdk(
             project=self.project,
             environment=LOCAL_ENVIRONMENT,
             log=self.deploy_log,
             variables={
-                "TMPDIR": str(self.state / "work" / "tmp"),
+                "TMPDIR": str(temporary),
                 "AWS_ENDPOINT_URL": connection.endpoint_url or "",
                 "AWS_ENDPOINT_URL_S3_FOR_CLOUDFORMATION": f"https://s3.{LOCAL_REGION}.amazonaws.com",
                 "AWS_ACCESS_KEY_ID": LOCAL_CREDENTIAL,
