@@ -101,7 +101,7 @@ def test_a_damaged_file_ends_the_run_before_it_begins(
     (data / "users.parquet").write_bytes(b"truncated")
     done = listening("run", "--data", str(data), state=tmp_path / "state")
     assert done.code == 1
-    assert "users.parquet cannot be read" in done.err
+    assert "users.parquet: not readable as parquet" in done.err
     assert not (tmp_path / "state").exists()
 
 
