@@ -74,7 +74,7 @@ class Arguments:
                 f"--{name} is {text!r}, but must be of type {type(default).__name__}"
             ) from error
         if not isinstance(value, str) and not least <= value < float("inf"):
-            raise DataError(f"--{name} is {text}, but must be at least {least}")
+            raise DataError(f"--{name} is {text}, but must be a number of at least {least}")
         return value
 
     def one_of(self, name: str, choices: Sequence[str]) -> str:

@@ -11,8 +11,8 @@ from pyspark.sql import functions as F
 
 from glue_jobs.job import SPARK_ERRORS, first_cause
 from listening.errors import DataError
-from listening.log.numbers import BLANKS, DIGIT_FIRST, NUMBER
 from listening.log.parts import Field, Part, read_part
+from listening.log.plain import BLANKS, DIGIT_FIRST, NUMBER
 from listening.log.raw_formats import (
     RawTable,
     check_entry,
@@ -37,20 +37,14 @@ SPARK_TYPES: dict[Kind, str] = {
     "number": "double",
     "time": "timestamp",
 }
-TEXT_OPTIONS: dict[str, str | int] = {
-    "escape": '"',
-    "multiLine": True,
+_STRICT: dict[str, str | int] = {
     "mode": "FAILFAST",
-    "maxCharsPerColumn": -1,
     "columnPruning": False,  # else a row of another width passes
-}
-TAB_OPTIONS: dict[str, str | int] = {
-    "sep": "\t",
-    "quote": "",
-    "mode": "FAILFAST",
     "maxCharsPerColumn": -1,
-    "columnPruning": False,
 }
+COMMAS = {**_STRICT, "escape": '"', "multiLine": True}
+TABS = {**_STRICT, "sep": "\t", "quote": ""}
+"""How Spark reads text: as `listening.log.text` does, or not at all."""
 
 
 def latest_batch(storage: Storage) -> str:
@@ -201,7 +195,7 @@ class RawBatch:
             frame = reader.schema(schema).parquet(*paths)
         else:
             schema = ", ".join(f"`{name}` string" for name in first.fields)
-            options = TEXT_OPTIONS if first.format == "csv" else TAB_OPTIONS
+            options = COMMAS if first.format == "csv" else TABS
             header = self.tables[table.name].columns is None
             frame = reader.schema(schema).options(**options, header=header).csv(paths)
         return frame.select(
@@ -281,10 +275,9 @@ def _instant(micros: Column) -> Column:
 
 
 def _time_of_text(column: Column) -> Column:
-    pattern = TIME.replace("(?P<", "(?<")
-    groups = ("date", "minute", "second", "fraction", "zone")
+    pattern = TIME.replace("(?P<", "(?<")  # Java's way to name a group
     date, minute, second, fraction, zone = (
-        F.regexp_extract(column, pattern, place) for place in range(1, len(groups) + 1)
+        F.regexp_extract(column, pattern, group) for group in range(1, 6)
     )
 
     def part(found: Column, absent: str) -> Column:

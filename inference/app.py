@@ -41,7 +41,7 @@ SINGLE = "model"
 """The name under which the one model of single-model mode is held."""
 
 _TARGET = b"x-amzn-sagemaker-target-model"
-_ONCE = {b"content-type": "Content-Type", b"accept": "Accept", _TARGET: "Target model"}
+_ONCE = {b"content-type": "Content-Type", _TARGET: "Target model"}
 _JSON_HEADERS = [(b"content-type", b"application/json")]
 
 
@@ -110,7 +110,7 @@ class Application:
         headers = dict(scope["headers"])
         target = headers.get(_TARGET, b"").decode("latin-1")
         try:
-            _check_headers(scope["headers"])
+            headers = _checked(scope["headers"])
             response = await self._route(scope, headers, receive)
         except RequestError as error:
             response = _error(error.status, str(error), target)
@@ -245,17 +245,20 @@ class Application:
         )
 
 
-def _check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Refuse a body that is packed, and headers that contradict each other."""
-    seen: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if name in _ONCE and seen.setdefault(name, value) != value:
+def _checked(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return the headers, those of Accept as one; refuse contradictions and packed bodies."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        if name in _ONCE and headers.get(name, value) != value:
             raise RequestError(f"{_ONCE[name]}: given twice, with different values; send one")
-        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            packed = value.decode("latin-1")[:60]
-            raise RequestError(
-                f"Content-Encoding {packed!r} is not accepted; send the body as it is", status=415
-            )
+        is_more = name == b"accept" and name in headers
+        headers[name] = headers[name] + b"," + value if is_more else value
+    packed = headers.get(b"content-encoding", b"").strip().lower().decode("latin-1")
+    if packed not in ("", "identity"):
+        raise RequestError(
+            f"Content-Encoding {packed[:60]!r} is not accepted; send the body as it is", status=415
+        )
+    return headers
 
 
 def _too_large(limit: int) -> RequestError:

@@ -17,7 +17,7 @@ import orjson
 
 from inference.fields import shown
 from listening.errors import DataError, RequestError
-from listening.log.numbers import parse_number
+from listening.log.plain import parse_number
 from listening.log.text import read_rows
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from listening.errors import RequestError
+from listening.log.plain import bare
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
 MAX_TEXT = 1_000  # characters of a name or an id
 MAX_COUNT = 1e12
-MOST_NAMES = 8  # in an error message
 
 
 def shown(value: Any) -> str:
@@ -26,13 +26,6 @@ def shown(value: Any) -> str:
         return "a list" if isinstance(value, list) else "an object"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "…"
-
-
-def named(names: Iterable[str]) -> str:
-    """Return the names that a caller sent, for an error message; of many the first."""
-    there = list(names)
-    more = f" and {len(there) - MOST_NAMES} more" if len(there) > MOST_NAMES else ""
-    return (", ".join(map(shown, there[:MOST_NAMES])) or "none") + more
 
 
 def text(value: Any, where: str, field: str) -> str | None:
@@ -46,7 +39,7 @@ def text(value: Any, where: str, field: str) -> str | None:
 def identifier(value: Any, where: str, field: str) -> str | None:
     """Return an id, which may be a whole number, as text; None for nothing."""
     found = text(str(value) if type(value) is int else value, where, field)
-    return (found.strip() or None) if found is not None else None
+    return None if found is None else bare(found) or None
 
 
 def count(value: Any, where: str, field: str) -> float | None:

@@ -74,7 +74,7 @@ def negotiate(accept: str, content_type: str, writable: Collection[str]) -> str:
     """
     own = JSON_LINES if parse_media_type(content_type)[0] == JSON_LINES else JSON
     choices: list[tuple[float, int, str]] = []
-    refused = set()
+    qualities: dict[str, float] = {}
     for order, part in enumerate((accept or "*/*").split(",")):
         name, parameters = parse_media_type(part)
         try:
@@ -82,13 +82,18 @@ def negotiate(accept: str, content_type: str, writable: Collection[str]) -> str:
         except ValueError:
             quality = 0.0
         wanted = own if name in {"*/*", "application/*"} else CSV if name == "text/*" else name
-        if quality <= 0:
-            refused.add(name)
-        elif wanted in writable:
+        qualities[name] = quality
+        if wanted in writable:
             choices.append((-quality, order, wanted))
-    choices = [choice for choice in choices if choice[2] not in refused]
+    choices = [choice for choice in choices if choice[0] < 0 and _accepts(qualities, choice[2])]
     if not choices:
         raise RequestError(
             f"Accept {accept[:200]!r}: answers can be {', '.join(writable)}", status=406
         )
     return min(choices)[2]
+
+
+def _accepts(qualities: Mapping[str, float], media_type: str) -> bool:
+    """Tell whether the most specific range that names a type accepts it."""
+    ranges = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
+    return next((qualities[name] for name in ranges if name in qualities), 0.0) > 0

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class ListeningError(Exception):
     """Base of every error that this project raises on purpose."""
@@ -37,3 +42,13 @@ class RequestError(ListeningError):
 
 class ResourceError(ListeningError):
     """Something that should exist in AWS (a stack, an endpoint, a champion) does not."""
+
+
+MOST_NAMES = 8
+
+
+def named(names: Sequence[str]) -> str:
+    """Return names for a sentence: the first `MOST_NAMES`, and how many more there are."""
+    more = len(names) - MOST_NAMES
+    some = ", ".join(names[:MOST_NAMES]) or "nothing"
+    return f"{some} and {more:,} more" if more > 0 else some

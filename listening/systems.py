@@ -310,6 +310,7 @@ COUNTRY = System(
     name="country",
     question="Which country is a listener from, judged by the artists they play?",
     needs=("users", "top_artists"),
+    uses=("plays", "tracks"),
     labels={"users": ("country",)},
     jobs=(
         Job(

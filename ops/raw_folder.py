@@ -26,7 +26,7 @@ from listening.log.raw_formats import (
     recognise,
 )
 from listening.log.tables import TABLES
-from listening.log.values import ARROW_TYPES, read
+from listening.log.values import read
 from listening.names import artist_key
 from listening.resources import RAW, READY
 from listening.systems import SYSTEMS
@@ -70,6 +70,8 @@ class Counts:
         By column, values below 0.
     labels
         Country labels that name no country we know, and how often.
+    labelled
+        By column, rows that say something; a country's label may also say that there is none.
     """
 
     rows: int = 0
@@ -80,12 +82,13 @@ class Counts:
     negative: Counter[str] = field(default_factory=Counter)
     fractions: dict[str, Counter[str]] = field(default_factory=dict)
     labels: Counter[str] = field(default_factory=Counter)
-    labelled: int = 0
+    labelled: Counter[str] = field(default_factory=Counter)
 
     def warnings(self, table: str) -> Iterator[str]:
         """Yield a sentence for everything that is read, but may not be what was meant."""
         for reason, count in self.dropped.items():
-            yield f"{table}: {count:,} of {self.rows:,} rows will be dropped: {words(reason)}"
+            why = reason.replace("_", " ")
+            yield f"{table}: {count:,} of {self.rows:,} rows will be dropped: {why}"
         for column, values in self.unread.items():
             yield f"{table}: column '{column}' holds no {_kind(table, column)} in {_some(values)}"
         for column, count in self.commas.items():
@@ -135,26 +138,26 @@ class RawFolder:
         rows_ = ", ".join(f"{c.rows:,} rows of {name}" for name, c in self.tables.items())
         return f"{self.listeners:,} listeners, {rows_}" + (", SYNTHETIC" if self.synthetic else "")
 
-    @property
-    def usable_by(self) -> list[str]:
-        """Names of the systems that can learn from it."""
-        return [s.name for s in SYSTEMS.values() if not lacking(self.tables, s.needs)]
+    def usable_by(self, *, labelled: bool) -> list[str]:
+        """Return the names of the systems that can learn from it, or score it without labels."""
+        return [s.name for s in SYSTEMS.values() if not self.lacks(s, labelled=labelled)]
 
-    @property
-    def scorable_by(self) -> list[str]:
-        """Names of the systems that can score it."""
-        all_needs = {s.name: _needs(s, labelled=False) for s in SYSTEMS.values()}
-        return [name for name, needs in all_needs.items() if not lacking(self.tables, needs)]
+    def lacks(self, system: System, *, labelled: bool = True) -> str:
+        """Return what a system lacks here, to learn or to score; nothing if it has all."""
+        missing = lacking(self.tables, _needs(system, labelled=labelled))
+        labels = [
+            f"labels in column '{column}' of {table}"
+            for table, columns in system.labels.items()
+            if labelled and table in self.tables
+            for column in columns
+            if not self.tables[table].labelled[column]
+        ]
+        return " and ".join([*missing, *labels])
 
     @property
     def warnings(self) -> list[str]:
         """What may not be as it was meant, a sentence each."""
         return [line for name, counts in self.tables.items() for line in counts.warnings(name)]
-
-
-def words(reason: str) -> str:
-    """Return a reason as words."""
-    return reason.replace("_", " ").replace("no user id", "no user_id")
 
 
 def check_folder(folder: Path, *, system: System | None = None, labelled: bool = True) -> RawFolder:
@@ -189,11 +192,6 @@ def check_folder(folder: Path, *, system: System | None = None, labelled: bool =
         paths = _files(folder / raw.name)
         files += paths
         tables[name] = _count(folder / raw.name, paths, raw, TABLES[name], required)
-    if system is None and all(lacking(found, _needs(s, labelled=False)) for s in SYSTEMS.values()):
-        lacks = "; ".join(
-            f"{s.name} lacks {' and '.join(lacking(found, s.needs))}" for s in SYSTEMS.values()
-        )
-        raise DataError(f"{folder}: no system can use {', '.join(found)} alone: {lacks}")
     _check_listeners(folder, tables)
     synthetic = folder / SYNTHETIC
     return RawFolder(
@@ -292,10 +290,12 @@ def _count(
             _add(counts, table, batch, now)
     if counts.rows == 0:
         raise no_rows(str(place))
-    if "country" in required and counts.labelled == 0:
-        raise DataError(
-            f"{place}: column 'country' is empty in all {counts.rows:,} rows; training needs it"
-        )
+    for column in required:
+        if not counts.labelled[column]:
+            raise DataError(
+                f"{place}: column '{column}' is empty in all {counts.rows:,} rows; training needs "
+                "it"
+            )
     return counts
 
 
@@ -318,12 +318,13 @@ def _add(counts: Counts, table: LogTable, batch: Any, now: datetime) -> None:
         written = batch.column(name)
         values[name] = read(written, table[name].kind)
         _note_values(counts, name, table[name].kind, written, values[name])
+        if name != "country":
+            _note(counts.labelled, name, len(values[name]) - values[name].null_count)
     counts.rows += batch.num_rows
-    read_as = pa.table({n: values.get(n, pa.nulls(batch.num_rows)) for n in table.names})
     if "user_id" in values:
         counts.listeners.update(pc.unique(values["user_id"].drop_null()).to_pylist())
     if table.name == "plays":
-        reasons = settle(read_as.cast(_schema(table)), now=now).reason
+        reasons = settle(pa.table(values), now=now).reason
         for place, reason in enumerate(ROW_REASONS):
             _note(counts.dropped, reason, int((reasons == place).sum()))
     else:
@@ -334,10 +335,6 @@ def _add(counts: Counts, table: LogTable, batch: Any, now: datetime) -> None:
             left = pc.and_(left, pc.invert(absent))
     if "country" in values:
         _note_labels(counts, values["country"])
-
-
-def _schema(table: LogTable) -> pa.Schema:
-    return pa.schema([(column.name, ARROW_TYPES[column.kind]) for column in table.columns])
 
 
 def _absent(name: str, values: Any) -> Any:
@@ -387,7 +384,7 @@ def _frequent(values: Any) -> dict[str, int]:
 def _note_labels(counts: Counts, labels: Any) -> None:
     for label, count in _frequent(pc.fill_null(labels, "")).items():
         if not is_no_country(label):
-            counts.labelled += count
+            counts.labelled["country"] += count
             if country_code(label) is None:
                 _gather(counts.labels, {label: count})
 

@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from listening.errors import DataError
-from listening.log.parts import read_part
+from listening.log.parts import READS, Field, read_part
+from listening.log.plain import bare
 from listening.log.raw_formats import SYNTHETIC, file_format, recognise
-from listening.log.tables import USERS
 from listening.log.text import open_text, read_rows
 from listening.log.values import read
 from listening.resources import RAW, READY
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 LISTENER = "user_id"
 CAPTURES = ".jsonl"
 _OWN_NAMES = (READY, SYNTHETIC, "_SUCCESS")
+NOTHING = Field("nothing", "null")
 _NO_IDS = "application/x-npy"  # an answer in it tells nobody's id
 
 
@@ -106,9 +107,11 @@ def _batches(file: Path, user_id: str) -> Iterator[tuple[pa.RecordBatch, Any]]:
     """Yield a table's batches, and which rows are the listener's."""
     with file.open("rb") as content:
         part = read_part(content, source=str(file), format_="parquet")
-    if LISTENER not in part.fields:
+    listener = part.fields.get(LISTENER, NOTHING)
+    if listener.written not in (*READS["id"], "nothing"):
+        raise DataError(f"{file}: column '{LISTENER}' is {listener.type}; look into it by hand")
+    if listener is NOTHING:
         return
-    part.used(USERS)
     try:
         for batch in pq.ParquetFile(file).iter_batches():
             yield batch, _is(batch.column(LISTENER), user_id)
@@ -135,11 +138,8 @@ def _rows(file: Path, key: str, user_id: str) -> Iterator[tuple[list[str], bool]
             if place is None:
                 names = list(given) if given else [cell.strip() for cell in row]
                 place = names.index(LISTENER) if LISTENER in names else len(names)
-            is_theirs = place < len(row) and row[place].strip(BLANKS) == user_id
+            is_theirs = place < len(row) and bare(row[place]) == user_id
             yield row, is_theirs
-
-
-BLANKS = " \t\n\x0b\f\r"
 
 
 def _given(key: str) -> Sequence[str] | None:
@@ -168,7 +168,7 @@ def _captures(file: Path, user_id: str) -> Iterator[tuple[str | None, int]]:
         if not found:
             yield line, 0
             continue
-        kinds = {str(part.get("observedContentType")) for part in parts}
+        kinds = {_kind(part) for part in parts}
         is_left = all(left for _, left in removed) and _NO_IDS not in kinds
         yield (json.dumps(document, ensure_ascii=False) if is_left else None), found
 
@@ -178,16 +178,19 @@ def _prune(part: Any, user_id: str) -> tuple[int, bool]:
     coded = part.get("encoding") == "BASE64"
     text = str(part.get("data", ""))
     body = base64.b64decode(text) if coded else text.encode()
-    kind = str(part.get("observedContentType", "application/json")).partition(";")[0].strip()
     try:
-        found, left = _without(body, kind, user_id)
-    except (ValueError, csv.Error, pa.ArrowException, KeyError):
+        found, left = _without(body, _kind(part), user_id)
+    except (ValueError, DataError, pa.ArrowException):
         # The endpoint refused such a body; it goes if the id stands in it.
         is_named = re.search(rf"(?<![\w-]){re.escape(user_id)}(?![\w-])".encode(), body)
         return (1, False) if is_named else (0, True)
     if found and left is not None:
         part["data"] = base64.b64encode(left).decode() if coded else left.decode()
     return found, left is not None
+
+
+def _kind(part: Any) -> str:
+    return str(part.get("observedContentType", "")).partition(";")[0].strip().lower()
 
 
 def _without(body: bytes, kind: str, user_id: str) -> tuple[int, bytes | None]:
@@ -197,7 +200,7 @@ def _without(body: bytes, kind: str, user_id: str) -> tuple[int, bytes | None]:
             return _csv_without(body, user_id)
         case "application/x-parquet":
             return _parquet_without(body, user_id)
-        case "application/jsonlines" | "application/x-jsonlines":
+        case "application/jsonlines":
             lines = [line for line in body.decode().split("\n") if line.strip()]
             pruned = [_pruned(json.loads(line), user_id) for line in lines]
             left = [_json(document) for document, _ in pruned if document is not None]
@@ -214,11 +217,12 @@ def _json(document: Any) -> bytes:
 
 
 def _csv_without(body: bytes, user_id: str) -> tuple[int, bytes | None]:
-    table = list(csv.reader(io.StringIO(body.decode(), newline="")))
-    if not table or LISTENER not in table[0]:
+    table = [row for _, row in read_rows(io.BytesIO(body), source="body", tabs=False)]
+    names = [bare(cell) for cell in table[0]] if table else []
+    if LISTENER not in names:
         return 0, body
-    place = table[0].index(LISTENER)
-    kept = [row for row in table if len(row) <= place or row[place].strip(BLANKS) != user_id]
+    place = names.index(LISTENER)
+    kept = [row for row in table if bare(row[place]) != user_id]
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(kept)
     return len(table) - len(kept), text.getvalue().encode() if len(kept) > 1 else None
@@ -238,7 +242,7 @@ def _pruned(document: Any, user_id: str) -> tuple[Any, int]:
     """Return a JSON document without what is a listener's; None if that is all that it held."""
     match document:
         case dict():
-            if str(document.get(LISTENER)).strip(BLANKS) == user_id:
+            if bare(str(document.get(LISTENER))) == user_id:
                 return None, 1
             pruned = {name: _pruned(value, user_id) for name, value in document.items()}
             found = sum(n for _, n in pruned.values())

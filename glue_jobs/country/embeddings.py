@@ -117,9 +117,9 @@ def main(argv: Sequence[str]) -> None:
 
         raw = read_raw(storage, batch, most_artists=most_artists)
         spelt = spellings(raw.top_artists).persist()
-        found = owners(spelt, least=parameters.min_listeners).persist()
-        named = found.count()
-        cleaning = clean(renamed(raw.top_artists, found) if named else raw.top_artists, raw.users)
+        found = owners(spelt, least=parameters.min_listeners)
+        top_artists, named = renamed(raw.top_artists, found)
+        cleaning = clean(top_artists, raw.users)
         cleaning.listeners.write.mode("overwrite").parquet(storage.uri(target + LISTENERS))
         quality = cleaning.quality()
         if raw.log is not None:

@@ -54,13 +54,18 @@ def owners(spelt: DataFrame, *, least: int) -> DataFrame:
     )
 
 
-def renamed(top_artists: DataFrame, found: DataFrame) -> DataFrame:
-    """Return rows in which what `owners` found has its owner's name."""
-    return (
+def renamed(top_artists: DataFrame, found: DataFrame) -> tuple[DataFrame, int]:
+    """Return rows in which what `owners` found has its owner's name, and how many it found."""
+    found = found.persist()
+    count = found.count()
+    if not count:
+        return top_artists, 0
+    rows = (
         top_artists.join(F.broadcast(found), ["artist_name", "mbid"], "left")
         .withColumn("artist_name", F.coalesce("owner", "artist_name"))
         .drop("owner")
     )
+    return rows, count
 
 
 def _name_artists(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

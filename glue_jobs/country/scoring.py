@@ -68,9 +68,9 @@ def main(argv: Sequence[str]) -> None:
         LOG.info("scores of batch %s by bundle %s, to %s", batch, version, storage.uri(target))
         scorer = Scorer(fetch(models, version), k=k, every=every)
         raw = read_raw(storage, batch, labelled=False)
-        found = owners(spellings(raw.top_artists), scorer.archive).persist()
-        named = found.count()
-        cleaning = clean(renamed(raw.top_artists, found) if named else raw.top_artists, raw.users)
+        found = owners(spellings(raw.top_artists), scorer.archive)
+        top_artists, _ = renamed(raw.top_artists, found)
+        cleaning = clean(top_artists, raw.users)
         score(cleaning.listeners, scorer).write.mode("overwrite").parquet(
             storage.uri(f"{target}listeners/")
         )

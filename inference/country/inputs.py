@@ -18,10 +18,10 @@ from inference.bodies import (
     read_npy,
     read_parquet,
 )
-from inference.fields import choice, count, flag, identifier, named, shown, text, whole_number
+from inference.fields import choice, count, flag, identifier, shown, text, whole_number
 from inference.media import CSV, JSON, JSON_LINES, NPY, PARQUET, choose_reader
 from listening.country.listeners import RawListener
-from listening.errors import RequestError
+from listening.errors import RequestError, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -215,7 +215,8 @@ def _from_rows(
 ) -> Questions:
     """Group rows of one play each by ``user_id``; without it, all are one's."""
     if not {"artist_name", "mbid"} & set(columns):
-        raise RequestError(f"columns: artist_name or mbid is missing, got {named(columns)}")
+        got = named([shown(column) for column in columns])
+        raise RequestError(f"columns: artist_name or mbid is missing, got {got}")
     listeners: dict[str | None, _Plays] = {}
     for where, row in rows:
         user_id = identifier(row.get("user_id"), where, "user_id")

@@ -85,8 +85,6 @@ class Part:
         How it is written.
     fields
         Its columns in their order.
-    rows
-        How many, where the file says so.
     unreadable
         By column, why Spark could not read what the file holds of it.
     """
@@ -94,7 +92,6 @@ class Part:
     source: str
     format: FileFormat
     fields: Mapping[str, Field]
-    rows: int | None
     unreadable: Mapping[str, str]
 
     def used(self, table: LogTable, *, required: Sequence[str] = ()) -> dict[str, Field]:
@@ -160,7 +157,7 @@ def read_part(
     text: IO[bytes] = gzip.GzipFile(fileobj=file) if source.endswith(".gz") else file  # type: ignore[assignment]
     names = _header(text, source, tabs=format_ == "tsv", given=columns)
     fields = dict.fromkeys(names, Field("text", "text", "string"))
-    return Part(source=source, format=format_, fields=fields, rows=None, unreadable={})
+    return Part(source=source, format=format_, fields=fields, unreadable={})
 
 
 def _header(
@@ -218,13 +215,7 @@ def _parquet(file: IO[bytes], source: str) -> Part:
         fields[name] = _field(column, str(kind))
         if reason := next(filter(None, map(_unreadable, chunks)), None):
             unreadable[name] = reason
-    return Part(
-        source=source,
-        format="parquet",
-        fields=fields,
-        rows=content.metadata.num_rows,
-        unreadable=unreadable,
-    )
+    return Part(source=source, format="parquet", fields=fields, unreadable=unreadable)
 
 
 def _is_null(chunk: Any) -> bool:

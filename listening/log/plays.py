@@ -1,6 +1,6 @@
 """What every system takes a play for: when it began, how long it was heard, why it is no play.
 
-The check, the Glue jobs and the endpoint call the same functions.
+The check and the Glue jobs call the same functions.
 """
 
 from __future__ import annotations

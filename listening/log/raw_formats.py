@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from listening.errors import DataError
+from listening.errors import DataError, named
 from listening.log.tables import TABLES
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ FileFormat = Literal["parquet", "csv", "tsv"]
 
 SYNTHETIC = "SYNTHETIC"
 """Name of the file that marks a folder or batch of raw data as invented."""
-
-MOST_NAMES = 8  # of a folder, in an error
 
 _SUFFIXES: dict[str, FileFormat] = {
     ".parquet": "parquet",
@@ -103,7 +101,7 @@ def recognise(names: Iterable[str], *, source: str) -> dict[str, RawTable]:
         found[table] = RawTable(name, form, columns)
     if not found:
         raise DataError(
-            f"{source}: no table of the listening log among {_listed(present)}; put "
+            f"{source}: no table of the listening log among {named(present)}; put "
             "top_artists or plays there, as .parquet, .csv or .csv.gz, or make tables of an "
             "export by `listening data convert`"
         )
@@ -135,10 +133,3 @@ def lacking(tables: Iterable[str], needs: Sequence[str]) -> list[str]:
 def no_rows(source: str) -> DataError:
     """Return the error about a table without rows."""
     return DataError(f"{source}: the table is empty; it needs a row per listener, or per play")
-
-
-def _listed(names: list[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = len(names) - MOST_NAMES
-    some = ", ".join(names[:MOST_NAMES]) or "no files at all"
-    return f"{some} and {more:,} more" if more > 0 else some

@@ -1,7 +1,8 @@
 """Rows of the log's text files, read strictly: what is not clear is refused with its line.
 
 Spark guesses where a quote is not closed, where bytes are not UTF-8 or a row has a field too many.
-So nobody else may: the check, `data convert`, `data forget` and the endpoint read text by this.
+So nobody else may: the check, `data forget` and the endpoint read text by this. `data convert`
+drops and counts a damaged row instead.
 """
 
 from __future__ import annotations

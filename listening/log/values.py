@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from listening.log.numbers import BLANKS, DIGIT_FIRST, NUMBER
+from listening.log.plain import BLANKS, DIGIT_FIRST, NUMBER
 
 if TYPE_CHECKING:
     from listening.log.tables import Kind

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from listening.errors import DataError
+from listening.log.plain import bare
 from listening.systems import SYSTEMS
 from ops import convert as converting
 from ops import forgetting
@@ -109,23 +110,24 @@ def check(
     system: AnySystem = None,
 ) -> None:
     """Check that a folder holds raw data which the jobs can use."""
-    raw = _checked(folder, system)
+    raw = _checked(folder, system, labelled=False)
     if Target.of(context).as_json:
         say_json(_facts(raw))
         return
     for warning in raw.warnings:
         say(warning)
-    learn = ", ".join(raw.usable_by) or "none"
+    can_learn = raw.usable_by(labelled=True)
+    learn = ", ".join(can_learn) or "none"
     say(f"{folder} is usable: {raw.summary}. Systems that can learn from it: {learn}.")
-    if score := set(raw.scorable_by) - set(raw.usable_by):
-        say(f"Systems that can score it: {', '.join(sorted(score))}; labels are missing.")
+    for name in set(raw.usable_by(labelled=False)) - set(can_learn):
+        say(f"{name} can score it, but not learn from it without {raw.lacks(SYSTEMS[name])}.")
 
 
 @data.command()
 def upload(context: typer.Context, folder: Folder) -> None:
     """Upload a folder of raw data; its arrival starts the feature workflows."""
     target = Target.of(context)
-    raw = _checked(folder, None)
+    raw = _checked(folder, None, labelled=True)
     connection = target.connect()
     with Journey([UPLOAD]).shown() as journey, journey.step(UPLOAD):
         batch = upload_batch(connection, raw)
@@ -135,8 +137,13 @@ def upload(context: typer.Context, folder: Folder) -> None:
         say(f"Batch {batch} is uploaded; `listening status` shows what it started.")
 
 
-def _checked(folder: Path, system: str | None) -> RawFolder:
-    return check_folder(folder.resolve(), system=SYSTEMS.get(system or ""))
+def _checked(folder: Path, system: str | None, *, labelled: bool) -> RawFolder:
+    """Check a folder for one system, or for any: at least one must be able to use it."""
+    raw = check_folder(folder.resolve(), system=SYSTEMS.get(system or ""))
+    if not raw.usable_by(labelled=labelled):
+        lacks = "; ".join(f"{s.name} lacks {raw.lacks(s)}" for s in SYSTEMS.values())
+        raise DataError(f"{folder}: no system can use {', '.join(raw.tables)} alone: {lacks}")
+    return raw
 
 
 def _facts(raw: RawFolder) -> dict[str, object]:
@@ -151,8 +158,8 @@ def _facts(raw: RawFolder) -> dict[str, object]:
             for name, counts in raw.tables.items()
         },
         "warnings": raw.warnings,
-        "usable_by": raw.usable_by,
-        "scorable_by": raw.scorable_by,
+        "usable_by": raw.usable_by(labelled=True),
+        "scorable_by": raw.usable_by(labelled=False),
         "synthetic": raw.synthetic,
         "files": raw.files,
     }
@@ -196,7 +203,7 @@ def forget(
         target.reached(journey) as connection,
     ):
         with journey.step(FIND):
-            user_id = user_id.strip()
+            user_id = bare(user_id)
             traces = forgetting.find_listener(connection, user_id)
         unread = [trace.unread for trace in traces if trace.unread]
         traces = [trace for trace in traces if not trace.unread]

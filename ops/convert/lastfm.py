@@ -76,10 +76,11 @@ def recognise(source: Source) -> Recognised | None:
     def plays(source: Source) -> Iterator[Play | Dropped]:
         return _plays(source, found)
 
+    columns = COLUMNS if found.artist_mbid is None else (*COLUMNS, "mbid")
     return Recognised(
         form="Last.fm scrobbles",
-        columns={"plays": COLUMNS},
-        read=reader(plays, COLUMNS),
+        columns={"plays": columns},
+        read=reader(plays, columns),
         plays=plays,
         of_one=True,
         listener=found.listener,
@@ -104,7 +105,7 @@ def layout(source: Source) -> Layout | None:
         if time is None or _place(names, LISTENER) is not None:
             return None
         track, artist_mbid = _place(names, TRACK), _place(names, ARTIST_MBID)
-        used = {artist, time, track}
+        used = {artist, time, track, artist_mbid}
         return Layout(
             delimiter,
             header=True,

@@ -46,8 +46,9 @@ def recognise(source: Source) -> Recognised | None:
     if not rows:
         return None
     first = rows[0]
+    columns: tuple[str, ...]
     if len(first) == len(PLAYS_1K) and _ISO.fullmatch(first[1]):
-        columns = ("user_id", "played_at", "track_id", "artist_name", "track_name")
+        columns = ("user_id", "played_at", "track_id", "artist_name", "track_name", "mbid")
         return Recognised(form="Last.fm-1K plays", columns={"plays": columns}, read=_plays)
     if len(first) == len(PLAYS_360K) and _SHA1.fullmatch(first[0]):
         columns = ("user_id", "rank", "artist_name", "playcount", "mbid")
@@ -76,6 +77,7 @@ def _plays(source: Source) -> Iterator[Chunk]:
                 "track_id": raw["track_id"],
                 "artist_name": raw["artist_name"],
                 "track_name": raw["track_name"],
+                "mbid": raw["mbid"],
             },
             [
                 Rule(NO_LISTENER, pc.is_valid(raw["user_id"])),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ops.convert.sources import Source
 
-COLUMNS = ("user_id", "played_at", "artist_name", "track_name", "played_s", "device")
+COLUMNS = ("user_id", "played_at", "artist_name", "track_name", "played_s", "device", "mbid")
 """Without recording ids: listens of one track have one or none, as their client had it."""
 
 

@@ -84,6 +84,7 @@ ALIASES: dict[str, dict[str, tuple[str, ...]]] = {
         "track_name": (*_TRACK, "master_metadata_track_name"),
         "played_s": ("played_s", "play_time", "ms_played"),
         "device": ("device", "platform"),
+        "mbid": ("artist_mbid", "mbid"),
     },
     "top_artists": {
         "user_id": _USER,

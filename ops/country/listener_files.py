@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from listening.errors import DataError
-from listening.log.numbers import parse_number
+from listening.log.plain import parse_number
 from ops.convert import exported_plays
 from ops.convert.lastfm import ARTIST, ARTIST_MBID, LISTENER
 from ops.convert.sources import Dropped, Source, cells, entries, table

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from listening.log.tables import SOUNDS
 from ops.world.tastes import GENRES, Artists, Floats, Integers
 
 FACTORS = 4
 """Dimensions in which listeners and tracks differ beyond their biases."""
-SOUNDS = ("energy", "acousticness", "valence", "speechiness", "instrumentalness", "liveness")
+HEARD = tuple(name for name in SOUNDS if name not in ("tempo", "danceability"))
+"""Features that mix the factors; the other two are drawn for themselves."""
 TRACKS_PER_ARTIST = 5
 HOT_SHARE = 0.25
 """Of plays: of what is hot this week, instead of the listener's own artists."""
@@ -36,7 +38,7 @@ class Tracks:
     bias
         How much better than others it is rated, (n_tracks,).
     sounds
-        (n_tracks, len(SOUNDS)), 0 to 1.
+        (n_tracks, len(HEARD)), 0 to 1.
     tempo, danceability
         (n_tracks,).
     hot
@@ -71,7 +73,7 @@ class Tracks:
                 "track_name": pa.array([f"Song {number + 1}" for number in place.tolist()]),
                 "length_s": self.length_s.round(1),
                 "genre": pa.array([f"genre {s}" if s < GENRES else "local" for s in scene]),
-                **{name: self.sounds[:, i].round(4) for i, name in enumerate(SOUNDS)},
+                **{name: self.sounds[:, i].round(4) for i, name in enumerate(HEARD)},
                 "tempo": self.tempo.round(1),
                 "danceability": self.danceability.round(4),
             }
@@ -100,8 +102,8 @@ def invent_tracks(artists: Artists, *, days: int, rng: np.random.Generator) -> T
     first = np.concatenate([[0], np.cumsum(counts)])
     n = int(first[-1])
     factors = rng.normal(0, 0.35, (n, FACTORS))
-    mixing = np.random.default_rng(1).normal(0, 1, (FACTORS, len(SOUNDS)))
-    sounds = 1 / (1 + np.exp(-(2 * factors @ mixing + rng.normal(0, 0.6, (n, len(SOUNDS))))))
+    mixing = np.random.default_rng(1).normal(0, 1, (FACTORS, len(HEARD)))
+    sounds = 1 / (1 + np.exp(-(2 * factors @ mixing + rng.normal(0, 0.6, (n, len(HEARD))))))
     weeks = -(-days // 7) + 1
     released = rng.integers(-400, days, n)
     life = rng.uniform(*LIFE_DAYS, n)

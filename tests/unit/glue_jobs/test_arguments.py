@@ -61,12 +61,12 @@ def _awsglue(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [
-        (["--k", "-3"], "--k is -3, but must be at least 1"),
-        (["--k", "0"], "--k is 0, but must be at least 1"),
+        (["--k", "-3"], "--k is -3, but must be a number of at least 1"),
+        (["--k", "0"], "--k is 0, but must be a number of at least 1"),
         (["--k", "5.5"], "--k is '5.5', but must be of type int"),
-        (["--share", "-0.1"], "--share is -0.1, but must be at least 0"),
-        (["--share", "nan"], "--share is nan, but must be at least 0"),
-        (["--share", "inf"], "--share is inf, but must be at least 0"),
+        (["--share", "-0.1"], "--share is -0.1, but must be a number of at least 0"),
+        (["--share", "nan"], "--share is nan, but must be a number of at least 0"),
+        (["--share", "inf"], "--share is inf, but must be a number of at least 0"),
         (["--data", "s3://x/"], "--data is no argument of this job; did you mean --data_uri?"),
         (["--ba=b"], "--ba is no argument of this job; did you mean --batch?"),
     ],

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from listening.log.plays import ROW_REASONS
+from listening.systems import SYSTEMS
 from ops.raw_folder import check_folder
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.spark
 
+COUNTRY = SYSTEMS["country"]
 COLUMNS = ("user_id", "played_at", "ended_at", "track_id", "artist_name", "track_name", "played_s")
 DAY = "2023-05-01T"
 ROWS: list[tuple[Any, ...]] = [
@@ -105,7 +107,7 @@ def test_top_artists_from_plays_are_those_of_the_aggregated_table(found: dict[st
 
 def test_the_check_counts_what_the_cleaning_drops(root: Path) -> None:
     raw = check_folder(root / "raw" / "log")
-    assert (raw.usable_by, raw.scorable_by) == ([], ["country"])
+    assert (raw.lacks(COUNTRY), raw.lacks(COUNTRY, labelled=False)) == ("users", "")
     counts = raw.tables["plays"]
     assert (counts.rows, len(counts.listeners)) == (len(ROWS), 3)
     assert dict(counts.dropped) == dict.fromkeys(ROW_REASONS, 1)

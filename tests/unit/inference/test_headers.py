@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from inference.app import _check_headers
+from inference.app import _checked
 from listening.errors import RequestError
 
 TARGET = b"x-amzn-sagemaker-target-model"
@@ -13,7 +13,6 @@ TARGET = b"x-amzn-sagemaker-target-model"
     [
         ([(b"content-encoding", b"gzip")], 415, "Content-Encoding 'gzip' is not accepted"),
         ([(b"content-type", b"text/csv"), (b"content-type", b"application/json")], 400, "twice"),
-        ([(b"accept", b"text/csv"), (b"accept", b"application/json")], 400, "Accept: given twice"),
         ([(TARGET, b"a.tar.gz"), (TARGET, b"b.tar.gz")], 400, "Target model: given twice"),
     ],
 )
@@ -21,9 +20,14 @@ def test_headers_that_mislead_are_refused(
     headers: list[tuple[bytes, bytes]], status: int, reason: str
 ) -> None:
     with pytest.raises(RequestError, match=reason) as caught:
-        _check_headers(headers)
+        _checked(headers)
     assert caught.value.status == status
 
 
-def test_headers_that_agree_are_taken() -> None:
-    _check_headers([(b"content-encoding", b"identity"), (b"accept", b"*/*"), (b"accept", b"*/*")])
+def test_headers_that_agree_are_taken_and_those_of_accept_are_one_list() -> None:
+    pairs = [(b"content-encoding", b"identity"), (b"accept", b"text/csv"), (b"accept", b"*/*")]
+    assert _checked([*pairs, (b"host", b"x"), (b"host", b"y")]) == {
+        b"content-encoding": b"identity",
+        b"accept": b"text/csv,*/*",
+        b"host": b"y",
+    }

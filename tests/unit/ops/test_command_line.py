@@ -270,6 +270,19 @@ def test_uploading_starts_the_way(aws: Aws, tmp_path: Path) -> None:
     assert f"raw/{facts['batch']}/_READY" in {entry["Key"] for entry in keys["Contents"]}
 
 
+def test_what_nobody_could_learn_from_is_not_uploaded(aws: Aws, tmp_path: Path) -> None:
+    (tmp_path / "top_artists.csv").write_text("user_id,rank,artist_name\na,1,Air\n")
+    assert call("data", "check", str(tmp_path)).exit_code == 0
+    refused = call("data", "upload", str(tmp_path), *ON_AWS)
+    assert refused.exit_code == 1
+    assert "no system can use top_artists alone: country lacks users" in refused.stderr
+    (tmp_path / "users.csv").write_text("user_id,country\na,\n")
+    refused = call("data", "upload", str(tmp_path), *ON_AWS)
+    assert "country lacks labels in column 'country' of users" in refused.stderr
+    listed = aws.connection.s3.list_objects_v2(Bucket=aws.connection.names.data_bucket)
+    assert "Contents" not in listed
+
+
 def test_a_system_that_is_not_asked_from_here_says_so(
     aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,7 @@ def write(folder: Path, *, users: dict[str, Any] | None, plays: dict[str, Any] |
 def test_a_good_folder_is_counted(tmp_path: Path) -> None:
     raw = check_folder(write(tmp_path, users=USERS, plays=PLAYS))
     assert (raw.listeners, raw.tables["top_artists"].rows, raw.synthetic) == (2, 2, False)
-    assert raw.usable_by == ["country"]
+    assert raw.usable_by(labelled=True) == ["country"]
     assert raw.warnings == []
 
 
@@ -74,7 +74,7 @@ def test_listeners_to_score_need_no_countries(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("users", "plays", "reason"),
     [
-        (None, None, "no table of the listening log among no files at all"),
+        (None, None, "no table of the listening log among nothing"),
         ({"user_id": ["a"]}, PLAYS, r"users.parquet: column 'country' is missing.*has user_id"),
         (USERS, {"user_id": ["a"]}, r"top_artists.parquet: column 'artist_name' is missing"),
         ({"user_id": [], "country": []}, PLAYS, "users.parquet: the table is empty"),
@@ -201,7 +201,7 @@ def test_what_may_be_meant_otherwise_is_told(tmp_path: Path) -> None:
     )
     raw = check_folder(tmp_path)
     assert raw.warnings == [
-        "top_artists: 1 of 4 rows will be dropped: no user_id",
+        "top_artists: 1 of 4 rows will be dropped: no user id",
         "top_artists: column 'playcount' holds no number in 1 rows: 'n/a' (1)",
         "top_artists: column 'playcount' has 1 values with commas, read as thousands",
         "top_artists: column 'rank' has 1 values below 0",
@@ -216,3 +216,21 @@ def test_ids_of_another_form_are_told(tmp_path: Path) -> None:
     (tmp_path / "top_artists.csv").write_text("user_id,artist_name\n0,Air\n1,Air\n")
     with pytest.raises(DataError, match=r"no user_id of top_artists \(such as '0'\).*'0.0'"):
         check_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("users", "lacks"),
+    [
+        (None, "users"),
+        ({"user_id": ["a", "b"]}, "labels in column 'country' of users"),
+        ({"user_id": ["a", "b"], "country": ["none", " "]}, "labels in column 'country' of users"),
+        (USERS, ""),
+    ],
+)
+def test_what_a_system_lacks_to_learn_is_told(
+    tmp_path: Path, users: dict[str, Any] | None, lacks: str
+) -> None:
+    raw = check_folder(write(tmp_path, users=users, plays=PLAYS))
+    assert raw.lacks(COUNTRY) == lacks
+    assert raw.usable_by(labelled=True) == ([] if lacks else ["country"])
+    assert raw.usable_by(labelled=False) == ["country"]

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from listening.errors import DataError
 from ops import traces
 
 IDS = st.sampled_from(["u", " u", "u ", "v", "u1", "", 'say "u"', "u,v", "7"])
@@ -107,6 +108,12 @@ def csv_of(*users: str) -> bytes:
     return "".join(["user_id,artist_name\n", *(f"{user},u\n" for user in users)]).encode()
 
 
+def csv_with_blanks(*users: str) -> bytes:
+    """Return what the endpoint reads too: a byte order mark, blanks around names and ids."""
+    rows = "".join(f"u, {user} \n" for user in users)
+    return f"\ufeffartist_name, user_id\n{rows}".encode()
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "coded"),
     [
@@ -114,6 +121,7 @@ def csv_of(*users: str) -> bytes:
         ("application/json; charset=utf-8", listeners, True),
         ("application/jsonlines", lines, False),
         ("text/csv", csv_of, False),
+        ("TEXT/CSV; k=3", csv_with_blanks, True),
         ("application/x-parquet", parquet, True),
     ],
 )
@@ -145,7 +153,7 @@ def decoded(line: str) -> list[Any]:
         if part["observedContentType"] == "application/x-parquet":
             found.append(pq.read_table(io.BytesIO(body)).to_pylist())
         else:
-            found.append(body.decode().replace(" ", "").strip())
+            found.append(body.decode("utf-8-sig").replace(" ", "").strip())
     return found
 
 
@@ -184,3 +192,12 @@ def test_a_quote_within_a_field_hides_nobody(tmp_path: Path) -> None:
 
 def read_csv(file: Path) -> list[list[str]]:
     return list(csv.reader(io.StringIO(file.read_text())))[1:]
+
+
+def test_an_id_that_is_no_text_and_no_number_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "users.parquet"
+    pq.write_table(pa.table({"user_id": [["u"]], "country": ["Chad"]}), file)
+    with pytest.raises(DataError, match="column 'user_id' is list"):
+        traces.count(file, "raw/b/users.parquet", "u")
+    pq.write_table(pa.table({"user_id": ["u"], "country": [["Chad"]]}), file, compression="brotli")
+    assert traces.count(file, "raw/b/users.parquet", "u") == 1

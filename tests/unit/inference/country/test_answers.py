@@ -348,6 +348,8 @@ def test_json_lines_have_a_line_for_each_listener(
         ("text/*", "", "text/csv"),
         ("APPLICATION/JSON", "", "application/json"),
         ("application/json;q=x, text/csv;q=0.1", "", "text/csv"),
+        ("text/*;q=0, text/csv", "", "text/csv"),
+        ("*/*;q=0, application/json", "", "application/json"),
     ],
 )
 def test_negotiation(accept: str, content_type: str, expected: str) -> None:
@@ -355,7 +357,15 @@ def test_negotiation(accept: str, content_type: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "accept", ["text/html", "application/json;q=0", "application/json;q=0, */*", ",", "x" * 9999]
+    "accept",
+    [
+        "text/html",
+        "application/json;q=0",
+        "application/json;q=0, */*",
+        "application/*;q=0, */*",
+        ",",
+        "x" * 9999,
+    ],
 )
 def test_what_cannot_be_written_is_406(accept: str) -> None:
     with pytest.raises(RequestError) as caught:

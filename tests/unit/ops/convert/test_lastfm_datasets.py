@@ -36,6 +36,7 @@ def test_plays_of_1k(converted: Convert) -> None:
             "track_id": "t1",
             "artist_name": 'Deep "Dish',
             "track_name": "Fuck Me Im Famous (Live)",
+            "mbid": "m1",
         },
         {
             "user_id": "user_1",
@@ -43,6 +44,7 @@ def test_plays_of_1k(converted: Convert) -> None:
             "track_id": None,
             "artist_name": "Björk",
             "track_name": "Jóga",
+            "mbid": None,
         },
     ]
     assert found.count("plays").rows_in == 9

@@ -16,7 +16,11 @@ LISTEN: dict[str, Any] = {
     "track_metadata": {
         "artist_name": "Björk",
         "track_name": "Jóga",
-        "additional_info": {"media_player": "mpd", "duration_played": 65},
+        "additional_info": {
+            "media_player": "mpd",
+            "duration_played": 65,
+            "artist_mbids": ["87c5dedd-371d-4a53-9f7f-80522fb7f3cb"],
+        },
     },
 }
 EXPECTED = {
@@ -26,6 +30,7 @@ EXPECTED = {
     "track_name": "Jóga",
     "played_s": 65,
     "device": "mpd",
+    "mbid": "87c5dedd-371d-4a53-9f7f-80522fb7f3cb",
 }
 
 

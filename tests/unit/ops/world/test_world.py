@@ -21,6 +21,7 @@ from ops.world import write_sample, write_world
 from ops.world.best import Forecast
 from ops.world.habits import GAP_S
 from ops.world.plays import NOISE, best_rating
+from ops.world.world import PLAYS_PER_SESSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +81,8 @@ def test_the_check_finds_the_dirt_that_was_planted(folder: Path, planted: Any) -
 
 def test_there_are_about_as_many_plays_as_asked_for(planted: Any) -> None:
     assert 0.7 < planted["rows"]["plays"] / PLAYS < 1.4
+    filled = planted["rows"]["plays"] / planted["rows"]["sessions"]
+    assert filled == pytest.approx(PLAYS_PER_SESSION, rel=0.05)
 
 
 def test_half_an_hour_of_silence_parts_exactly_the_planted_sessions(folder: Path) -> None:
@@ -165,6 +168,7 @@ def test_the_noise_floor_of_ratings_is_that_of_their_law() -> None:
     assert (error**2).mean() < (better**2).mean()
 
 
+@pytest.mark.process
 def test_the_number_of_processes_changes_nothing(tmp_path: Path) -> None:
     for name, processes in (("one", 1), ("two", 2)):
         write_world(
