@@ -58,6 +58,7 @@ lock: setup  ## compile the locks anew from their .in files
 	$(UV) requirements.in -o requirements.txt && \
 	$(UV) requirements/tools.in -o requirements/tools.txt && \
 	$(UV) requirements/image.in -o requirements/image.txt && \
+	$(UV) requirements/recurrent.in -o requirements/recurrent.txt && \
 	$(UV) requirements/glue.in -c requirements/glue-base.in --no-emit-package numpy --no-emit-package scipy \
 	  -o requirements/glue.txt && \
 	$(UV) requirements/glue-base.in requirements/glue.in requirements/glue-local.in -o requirements/glue-env.txt

@@ -413,5 +413,111 @@ COUNTRY = System(
     ),
 )
 
-SYSTEMS = {system.name: system for system in (COUNTRY,)}
+_SESSIONS = (
+    Channel(name="features", prefix="manifest.json"),
+    Channel(name="train", prefix="sessions/split=train/"),
+    Channel(name="validation", prefix="sessions/split=validation/"),
+)
+_QUANTILE_TREES = (
+    *("learning_rate", "num_leaves", "min_data_in_leaf", "lambda_l2", "max_bin"),
+    *("feature_fraction", "bagging_fraction", "bagging_freq", "max_rounds"),
+    *("early_stopping_rounds", "seed"),
+)
+
+SESSIONS = System(
+    name="sessions",
+    question="How long will a listener's session last?",
+    needs=("plays",),
+    uses=("tracks", "users"),
+    jobs=(
+        Job(
+            name="sessions",
+            makes="raw plays to sessions",
+            reads=("raw",),
+            arguments=("gap_minutes", "max_dropped_share", "max_default_share"),
+        ),
+        Job(
+            name="session_features",
+            makes="sessions to features at their starts, by split",
+            reads=("sessions",),
+            arguments=("held_out_share",),
+        ),
+        Job(
+            name="scoring",
+            makes="raw plays to forecasts at a moment, with the champion",
+            reads=("raw", "endpoint"),
+            starts="request",
+            arguments=("at", "longer_than"),
+        ),
+        Job(
+            name="drift",
+            makes="captured answers beside those to the champion's test sessions",
+            reads=("captures", "reports"),
+            starts="schedule",
+            arguments=("days", "least_listeners", "max_median_length", "max_sessions_used"),
+        ),
+    ),
+    train=(
+        Task(
+            name="start",
+            channels=(*_SESSIONS, Channel(name="profiles", prefix="profiles/")),
+            metric="pinball",
+            hyperparameters=(*_QUANTILE_TREES, "cluster_models", "standardise", "most_clusters"),
+        ),
+        Task(
+            name="remaining",
+            channels=_SESSIONS,
+            metric="pinball",
+            hyperparameters=(*_QUANTILE_TREES, "moments"),
+        ),
+    ),
+    assemble=(
+        *_SESSIONS,
+        Channel(name="test", prefix="sessions/split=test/"),
+        Channel(name="held_out", prefix="sessions/split=held_out/"),
+    ),
+    gate=Gate(
+        metrics=(
+            Metric(name="pinball", lower_is_better=True),
+            Metric(name="mae", lower_is_better=True),
+            Metric(name="auc"),
+        ),
+        decider=Metric(name="pinball", lower_is_better=True),
+        baseline="own_history",
+    ),
+    drift=("median_length", "sessions_used"),
+    catalog=(
+        Table(
+            name="sessions",
+            row="A session",
+            job="sessions",
+            path="sessions/",
+            columns={
+                "user_id": "string",
+                "start": "double",
+                "end": "double",
+                "plays": "int",
+                "skips": "int",
+                "artists": "int",
+                "top_artist": "string",
+            },
+        ),
+        Table(
+            name="features",
+            row="A session with what was known at its start",
+            job="session_features",
+            path="sessions/split=${split}/",
+            columns={
+                "user_id": "string",
+                "number": "int",
+                "start": "double",
+                "length": "double",
+                "features": "array<float>",
+            },
+            partitions={"split": ("train", "validation", "test", "held_out")},
+        ),
+    ),
+)
+
+SYSTEMS = {system.name: system for system in (COUNTRY, SESSIONS)}
 """Every system by its name."""

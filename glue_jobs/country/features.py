@@ -44,6 +44,7 @@ from glue_jobs.country.quality import LABELS, check_features, label_shift
 from glue_jobs.country.selection import Selection, bucket, count_labels, select
 from glue_jobs.job import LOG, Arguments, job_session, versions
 from glue_jobs.quality import Limits
+from glue_jobs.runs import finished_run
 from glue_jobs.storage import Storage
 from listening.countries import country_name
 from listening.country.regions import default_regions
@@ -99,7 +100,7 @@ def main(argv: Sequence[str]) -> None:
     target = f"{FEATURES}{run}/"
     with job_session("features", rows_per_batch=ROWS_PER_BATCH) as spark:
         storage = Storage(spark, arguments.data_uri)
-        embeddings = embeddings_manifest(storage, arguments)
+        embeddings = finished_run(storage, arguments, system="country", job="embeddings")
         source = f"{EMBEDDINGS}{embeddings['run']}/"
         listeners = read_listeners(
             spark, storage.uri(f"{source}listeners/"), embeddings["partitions"]
@@ -174,32 +175,6 @@ def main(argv: Sequence[str]) -> None:
         )
         storage.write_json(FEATURES + LATEST, {"run": run})
         LOG.info("features: published run %s", run)
-
-
-def embeddings_manifest(storage: Storage, arguments: Arguments) -> dict[str, Any]:
-    """Return the manifest of the `embeddings` run to read.
-
-    Raises
-    ------
-    DataError
-        There is no such run, or it was not finished.
-    """
-    run = arguments.workflow_run_id or arguments.get("embeddings_run", "latest")
-    if run == "latest":
-        latest = storage.read_json(EMBEDDINGS + LATEST)
-        if latest is None:
-            raise DataError(
-                f"{storage.uri(EMBEDDINGS + LATEST)}: no finished run of the embeddings job; "
-                "run it first"
-            )
-        run = latest["run"]
-    manifest: dict[str, Any] | None = storage.read_json(f"{EMBEDDINGS}{run}/{MANIFEST}")
-    if manifest is None:
-        raise DataError(
-            f"{storage.uri(f'{EMBEDDINGS}{run}/{MANIFEST}')}: this run of the embeddings job is "
-            "not there or was not finished; name one that was, or run the job"
-        )
-    return manifest
 
 
 def last_countries(storage: Storage, *, synthetic: bool) -> dict[str, int] | None:

@@ -8,35 +8,24 @@ give the same answer to the last bit.
 
 from __future__ import annotations
 
-import ctypes
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 
 from listening.country.chain import Chain, FloatArray, TopK, log_probabilities
 from listening.country.small_trees import SmallTrees
-from listening.errors import ArchiveError, LayoutError
+from listening.errors import LayoutError
+from listening.trees import CONTRIBUTIONS, RAW_SCORE, predict, read_trees
 
 if TYPE_CHECKING:
+    import lightgbm
+
     from listening.country.bundle import Bundle, CountryArchive
     from listening.country.model_spec import ModelSpec
 
 Features = npt.NDArray[np.float32]
-
-_LIB = lightgbm.basic._LIB  # type: ignore[attr-defined]
-_RAW_SCORE = 1  # C_API_PREDICT_RAW_SCORE
-_CONTRIBUTIONS = 3  # C_API_PREDICT_CONTRIB
-_FLOAT32 = 0  # C_API_DTYPE_FLOAT32
-_PARAMETERS = b"num_threads=1"
-
-
-def _check(status: int) -> None:
-    if status:
-        _LIB.LGBM_GetLastError.restype = ctypes.c_char_p
-        raise ArchiveError(f"LightGBM: {_LIB.LGBM_GetLastError().decode('utf-8', 'replace')}")
 
 
 class Model:
@@ -72,17 +61,9 @@ class Model:
         if self._text is None:
             return None
         spec = self.spec
-        try:
-            booster = lightgbm.Booster(model_str=self._text)
-        except lightgbm.basic.LightGBMError as error:
-            raise ArchiveError(f"model '{spec.name}': not a LightGBM model ({error})") from error
-        outputs, width = booster.num_model_per_iteration(), booster.num_feature()
-        if (outputs, width) != (len(spec.classes), len(spec.columns)):
-            raise ArchiveError(
-                f"model '{spec.name}': the trees read {width} features and have {outputs} outputs, "
-                f"but it has {len(spec.columns)} columns and {len(spec.classes)} classes"
-            )
-        return booster
+        return read_trees(
+            self._text, name=spec.name, width=len(spec.columns), outputs=len(spec.classes)
+        )
 
     def raw_scores(self, features: Features) -> FloatArray | None:
         """Return the trees' raw scores; None for a model without trees.
@@ -96,7 +77,7 @@ class Model:
             return None
         if self._small is not None:
             return self._small.raw_scores(features)
-        scores = self._predict(np.atleast_2d(features), _RAW_SCORE, len(self.spec.classes))
+        scores = self._predict(np.atleast_2d(features), RAW_SCORE, len(self.spec.classes))
         return scores.reshape(*features.shape[:-1], len(self.spec.classes))
 
     def log_probabilities(self, features: Features) -> FloatArray:
@@ -119,30 +100,12 @@ class Model:
         shape = len(self.spec.classes), len(self.columns) + 1
         if self._text is None:
             return np.zeros(shape)
-        return self._predict(features[None, :], _CONTRIBUTIONS, shape[0] * shape[1]).reshape(shape)
+        return self._predict(features[None, :], CONTRIBUTIONS, shape[0] * shape[1]).reshape(shape)
 
     def _predict(self, features: Features, kind: int, outputs: int) -> FloatArray:
         assert self.booster is not None
         rows = np.ascontiguousarray(np.take(features, self.columns, axis=1))
-        result = np.empty((len(rows), outputs))
-        length = ctypes.c_int64()
-        _check(
-            _LIB.LGBM_BoosterPredictForMat(
-                self.booster._handle,
-                rows.ctypes.data_as(ctypes.c_void_p),
-                ctypes.c_int(_FLOAT32),
-                ctypes.c_int32(rows.shape[0]),
-                ctypes.c_int32(rows.shape[1]),
-                ctypes.c_int(1),  # row-major
-                ctypes.c_int(kind),
-                ctypes.c_int(0),
-                ctypes.c_int(-1),
-                ctypes.c_char_p(_PARAMETERS),
-                ctypes.byref(length),
-                result.ctypes.data_as(ctypes.c_void_p),
-            )
-        )
-        return result
+        return predict(self.booster, rows, kind=kind, outputs=outputs)
 
 
 class ChainPredictor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
@@ -17,6 +17,7 @@ from listening.country.model_spec import ModelSpec
 from listening.country.predictor import Model
 from listening.errors import DataError
 from listening.metrics import Outcomes, entropy
+from listening.trees import portable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,12 +26,9 @@ if TYPE_CHECKING:
 
     from country.features import Listeners
     from country.recipe import Level
+    from hosts import Machine
     from listening.country.layout import FeatureLayout
     from listening.country.regions import Region, RegionTable
-
-
-VALUES_PER_THREAD = 1_000_000
-"""Numbers in the training matrix from which on a further thread pays."""
 
 
 ENOUGH_TO_STOP = 20
@@ -197,39 +195,6 @@ class Fitted:
     def loaded(self) -> Model:
         """Return the model, ready to predict."""
         return Model(self.model.spec, self.model.text)
-
-
-def portable(text: str) -> str:
-    """Return a model's text without what does not change its answers.
-
-    LightGBM appends its parameters, the number of threads among them: with these, the same trees
-    would have another bundle version on another machine.
-    """
-    return text[: text.index("\nfeature_importances:")] + "\n"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """What a model is trained on.
-
-    Parameters
-    ----------
-    num_threads
-        CPU cores to use.
-    network
-        LightGBM's parameters of all hosts, where several train together: see `hosts`.
-    """
-
-    num_threads: int = 1
-    network: Mapping[str, Any] = field(default_factory=dict)
-
-    def threads_for(self, values: int) -> int:
-        """Return how many threads are worth it for a matrix of so many values.
-
-        LightGBM's threads wait for each other in a busy loop: on little data, and above all on
-        busy cores, one alone is faster. The model is the same.
-        """
-        return max(1, min(self.num_threads, values // VALUES_PER_THREAD))
 
 
 def fit(  # noqa: PLR0913 - what to learn, from whom, and how

@@ -9,10 +9,11 @@ training job of the same name overrides both.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hyperparameters import overridden
 from listening.errors import DataError
 
 if TYPE_CHECKING:
@@ -120,30 +121,6 @@ class Recipe:
         """Return the settings as plain data."""
         return {**asdict(self), "blocks": list(self.blocks)}
 
-    def overridden(self, hyperparameters: Mapping[str, str]) -> Recipe:
-        """Return the recipe with the hyperparameters that name one of its settings.
-
-        Raises
-        ------
-        DataError
-            A value is not of the setting's type, or out of its range.
-        """
-        changes: dict[str, Any] = {}
-        for field in fields(self):
-            if field.name not in hyperparameters:
-                continue
-            text = hyperparameters[field.name]
-            kind = type(getattr(self, field.name))
-            try:
-                changes[field.name] = (
-                    tuple(filter(None, text.split(","))) if kind is tuple else kind(text)
-                )
-            except ValueError as error:
-                raise DataError(
-                    f"hyperparameter '{field.name}' must be of type {kind.__name__}, got '{text}'"
-                ) from error
-        return replace(self, **changes)
-
 
 SETTINGS = frozenset(field.name for field in fields(Recipe))
 """Names of the hyperparameters that override a recipe."""
@@ -178,4 +155,4 @@ def recipe_for(
         if listeners / effective_classes >= tier["from_listeners_per_class"]:
             settings |= tier["settings"]
     settings["blocks"] = tuple(settings["blocks"])
-    return Recipe(**settings).overridden(hyperparameters or {})
+    return overridden(Recipe(**settings), hyperparameters or {})

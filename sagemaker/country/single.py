@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 from country.features import FeaturesManifest, read_listeners
-from country.fitting import Fitted, Machine, Task, country_task, fit, flat_task, region_task
+from country.fitting import Fitted, Task, country_task, fit, flat_task, region_task
 from country.recipe import SETTINGS, recipe_for
-from hosts import network
+from hosts import Machine, network
+from hyperparameters import refuse_unknown, seed_of
 from listening.country.bundle import About, write_single
 from listening.country.regions import RegionTable
 from listening.errors import DataError
@@ -22,8 +23,6 @@ TRAINING = "training.json"
 
 LOSS = "log_loss"
 """The metric that these tasks minimise, as their entries say."""
-
-SEED = 1
 
 
 def train_region(job: Job) -> None:
@@ -66,21 +65,8 @@ TASKS = {
 """By system and the name in its entry."""
 
 
-def seed_of(job: Job) -> int:
-    """Return the hyperparameter ``seed``."""
-    text = job.hyperparameters.get("seed", str(SEED))
-    if not text.isdigit():
-        raise DataError(f"hyperparameter 'seed' must be a whole number of 0 or more, got '{text}'")
-    return int(text)
-
-
 def _manifest(job: Job) -> FeaturesManifest:
-    unknown = set(job.hyperparameters) - SETTINGS - {"task", "item", "seed"}
-    if unknown:
-        raise DataError(
-            f"unknown hyperparameter {', '.join(sorted(unknown))}; "
-            f"known are task, item, seed, {', '.join(sorted(SETTINGS))}"
-        )
+    refuse_unknown(job, SETTINGS)
     return FeaturesManifest.read(job.channel("features"))
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from country.chained import chain_tasks
 from country.features import FeaturesManifest, Listeners, read_listeners
-from country.fitting import Machine, Task, fit, flat_task
+from country.fitting import Task, fit, flat_task
 from country.recipe import DEFAULTS, Level, recipe_for
+from hosts import Machine
 from search import SEED, Found, Range, search
 
 if TYPE_CHECKING:

@@ -10,10 +10,12 @@ import pytest
 
 from country import fitting
 from country.features import FeaturesManifest, Listeners, read_listeners
-from country.fitting import Machine, Task, country_task, fit, flat_task, portable, region_task
+from country.fitting import Task, country_task, fit, flat_task, region_task
 from country.recipe import Recipe
+from hosts import Machine
 from listening.country.chain import log_probabilities
 from listening.errors import DataError
+from listening.trees import portable
 
 RECIPE = Recipe(
     blocks=("vector", "affinity", "region_affinity", "absent"), max_rounds=12, base="affinity"

@@ -1,0 +1,1 @@
+"""Sessions: training, judging and reporting how long sessions last."""
