@@ -26,8 +26,9 @@ _TRAIN, _VALIDATION, _TEST, _HELD_OUT = range(len(SPLITS))
 TRAIN, VALIDATION = 0.6, 0.15
 """Shares of a listener's sessions, in order of time; the rest is test."""
 FEATURES = (
-    "user_id string, number int, start double, length double, plays int, skips int, top_artist string, elapsed array<float>, skipped array<boolean>, "
-    "features array<float>, summary array<float>, split string"
+    "user_id string, number int, start double, length double, plays int, skips int, "
+    "top_artist string, elapsed array<float>, skipped array<boolean>, features array<float>, "
+    "summary array<float>, split string"
 )
 """Schema of features: a row a session, as it was known at its start.
 
