@@ -32,17 +32,20 @@ from country.single import TASKS as COUNTRY
 from job import Job
 from listening.errors import DataError, ListeningError
 from listening.systems import ASSEMBLE, SYSTEMS
+from sessions.judging import judge as judge_sessions
+from sessions.single import TASKS as SESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from judgement import Judge
 
-JUDGES: dict[str, Judge] = {"country": judge_country}
+JUDGES: dict[str, Judge] = {"country": judge_country, "sessions": judge_sessions}
 """Who judges a system's bundles."""
 
 TASKS: dict[str, Callable[[Job], None]] = {
     **COUNTRY,
+    **SESSIONS,
     **{
         f"{name}.{ASSEMBLE}": partial(assemble, system=SYSTEMS[name], judge=judge)
         for name, judge in JUDGES.items()

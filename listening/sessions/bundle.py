@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from listening.errors import ArchiveError
 from listening.sessions.clusters import Clusters
-from listening.sessions.forecast import LEVELS, Floats, seconds
+from listening.sessions.forecast import LEVELS, Floats, remaining_seconds, seconds
 from listening.sessions.moments import MOMENT_FEATURES
 from listening.sessions.state import FEATURES
 from listening.trees import RAW_SCORE, predict, read_trees
@@ -30,6 +30,7 @@ BUNDLE, MODEL, PRIOR = "sessions.bundle", "sessions.model", "sessions.prior"
 START, REMAINING = "start", "remaining"
 COLUMNS = {START: FEATURES, REMAINING: MOMENT_FEATURES}
 """What a model reads."""
+_ELAPSED = MOMENT_FEATURES.index("elapsed")
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,10 @@ class QuantileModel:
         self._centre, self._scale = trees.centre, trees.scale
         self._offsets = np.array(trees.offsets)
 
-    def quantiles(self, rows: npt.NDArray[np.float32]) -> Floats:
-        """Return quantiles in seconds, (n, 9), of features, (n, width)."""
+    def roots(self, rows: npt.NDArray[np.float32]) -> Floats:
+        """Return quantiles of what the trees learned, (n, 9), of features, (n, width)."""
         scores = [predict(trees, rows, kind=RAW_SCORE, outputs=1) for trees in self._trees]
-        return seconds(self._centre + self._scale * np.hstack(scores) + self._offsets)
+        return np.asarray(self._centre + self._scale * np.hstack(scores) + self._offsets)
 
 
 @dataclass(frozen=True)
@@ -191,11 +192,11 @@ class SessionsBundle:
         clusters
             Of the listeners, (n,).
         """
-        found = self._start.quantiles(rows)
+        found = seconds(self._start.roots(rows))
         for cluster, model in self._of_cluster.items():
             own = np.flatnonzero(np.asarray(clusters) == cluster)
             if len(own):
-                found[own] = model.quantiles(np.ascontiguousarray(rows[own]))
+                found[own] = seconds(model.roots(np.ascontiguousarray(rows[own])))
         return found
 
     def remaining(self, rows: npt.NDArray[np.float32]) -> Floats:
@@ -206,4 +207,5 @@ class SessionsBundle:
         rows
             Features of the moments, (n, len(MOMENT_FEATURES)).
         """
-        return self._remaining.quantiles(rows)
+        elapsed = np.expm1(rows[:, _ELAPSED].astype(np.float64))
+        return remaining_seconds(self._remaining.roots(rows), elapsed)

@@ -1,7 +1,8 @@
 """Lengths as quantiles: from the trees' scores to seconds, and to the probability of longer.
 
 Trees learn the root of the hours, in which short and long sessions count more alike than in seconds
-and less than in logarithms. Quantiles are sorted, so that they never cross (Chernozhukov et al.,
+and less than in logarithms; of a session that goes on, by how much its root exceeds that of what
+has elapsed. Quantiles are sorted, so that they never cross (Chernozhukov et al.,
 Econometrica 2010: sorting never makes them worse).
 """
 
@@ -37,6 +38,33 @@ def root(seconds: npt.ArrayLike) -> Floats:
 def seconds(roots: Floats) -> Floats:
     """Return times whose roots these are, sorted along the last axis and none below 0."""
     return np.asarray(np.sort(roots, axis=-1).clip(min=0.0) ** 2 * HOUR)
+
+
+def gains(remaining: npt.ArrayLike, elapsed: npt.ArrayLike) -> Floats:
+    """Return by how much the root of a session's length exceeds that of what has elapsed.
+
+    Parameters
+    ----------
+    remaining, elapsed
+        Seconds, (n,).
+    """
+    total = np.asarray(remaining, dtype=np.float64) + elapsed
+    return np.asarray(root(total) - root(elapsed))
+
+
+def remaining_seconds(gain: Floats, elapsed: npt.ArrayLike) -> Floats:
+    """Return the times that remain of which these are the gains, sorted along the last axis.
+
+    Parameters
+    ----------
+    gain
+        (n, n_levels).
+    elapsed
+        Seconds, (n,).
+    """
+    before = root(elapsed)[:, None]
+    more = np.sort(gain, axis=-1).clip(min=0.0)
+    return np.asarray(more * (more + 2 * before) * HOUR)
 
 
 def longer_than(quantiles: Sequence[float], limit: float) -> float:

@@ -14,8 +14,8 @@ import pyarrow.dataset as ds
 
 from listening.errors import DataError, LayoutError
 from listening.resources import MANIFEST
-from listening.sessions.forecast import root
-from listening.sessions.moments import within
+from listening.sessions.forecast import gains, root
+from listening.sessions.moments import MOMENT_FEATURES, within
 from listening.sessions.state import FEATURES, SUMMARY
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT_VERSION = 1
+_ELAPSED = MOMENT_FEATURES.index("elapsed")
 
 Floats = npt.NDArray[np.float64]
 Features = npt.NDArray[np.float32]
@@ -178,9 +179,18 @@ class Moments:
     features: Features
 
     @property
-    def roots(self) -> Floats:
-        """The roots of the remaining hours."""
-        return root(self.remaining)
+    def elapsed(self) -> Floats:
+        """Seconds since the session's start, (n,)."""
+        return np.expm1(self.features[:, _ELAPSED].astype(np.float64))
+
+    @property
+    def gains(self) -> Floats:
+        """By how much the root of the length exceeds that of what has elapsed, (n,)."""
+        return gains(self.remaining, self.elapsed)
+
+    def take(self, rows: Integers) -> Moments:
+        """Return some of the moments."""
+        return Moments(**{name: values[rows] for name, values in vars(self).items()})
 
 
 def moments(sessions: Sessions, after: Sequence[int]) -> Moments:

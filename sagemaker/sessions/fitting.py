@@ -10,7 +10,7 @@ import numpy as np
 
 from listening.errors import DataError
 from listening.sessions.bundle import QuantileTrees
-from listening.sessions.forecast import LEVELS, MEDIAN, seconds
+from listening.sessions.forecast import LEVELS, MEDIAN
 from listening.trees import RAW_SCORE, portable, predict
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Data:
-    """What is learned from: features, (n, width), and roots of hours, (n,)."""
+    """What is learned from: features, (n, width), and roots of hours or gains of them, (n,)."""
 
     features: Features
     roots: Floats
@@ -103,7 +103,7 @@ class Fitted:
         validation. Offsets are half of what trees fitted on training rows alone lack there: the
         others have seen half of the way from the training rows to what comes next.
     validation
-        Quantiles in seconds of the validation rows by the latter, (n, 9).
+        Quantiles of the validation rows' roots by the latter, (n, 9).
     rounds
         Of each level.
     curve
@@ -181,7 +181,7 @@ def fit(  # noqa: PLR0913 - what to learn, from what, and how
             importance = tuple(map(float, last.feature_importance("gain")))
     return Fitted(
         trees=QuantileTrees(tuple(texts), centre, scale, tuple(offsets)),
-        validation=seconds(np.stack(columns, axis=1)),
+        validation=np.stack(columns, axis=1),
         rounds=tuple(rounds),
         curve={name: values["quantile"] for name, values in curve.items()},
         importance=importance,
