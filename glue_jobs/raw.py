@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from glue_jobs.job import SPARK_ERRORS, first_cause
 from listening.errors import DataError
 from listening.log.parts import Field, Part, read_part
-from listening.log.plain import BLANKS, DIGIT_FIRST, NUMBER
+from listening.log.plain import BLANKS, DIGIT_FIRST, EPOCH, EPOCH_UNITS, NUMBER, TIME
 from listening.log.raw_formats import (
     RawTable,
     check_entry,
@@ -22,7 +22,7 @@ from listening.log.raw_formats import (
     recognise,
 )
 from listening.log.tables import TABLES, Kind, LogTable
-from listening.log.values import EPOCH, EPOCH_UNITS, LARGEST_INTEGER, TIME
+from listening.log.values import LARGEST_INTEGER
 from listening.resources import RAW, READY
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from inference.country.handler import HANDLERS as COUNTRY
+from inference.sessions.handler import HANDLERS as SESSIONS
 from listening.archive import Archive, load
 from listening.errors import ArchiveError
 
@@ -34,7 +35,7 @@ class Handler(Protocol):
         ...
 
 
-HANDLERS: Mapping[str, Callable[[Archive], Handler]] = {**COUNTRY}
+HANDLERS: Mapping[str, Callable[[Archive], Handler]] = {**COUNTRY, **SESSIONS}
 """By the archive's kind."""
 
 

@@ -206,6 +206,31 @@ def start_job(
         return connection.glue.start_job_run(JobName=name, Arguments=arguments or {})["JobRunId"]
 
 
+def finish_job(
+    connection: Connection,
+    job: str,
+    *,
+    system: str,
+    arguments: Mapping[str, str] | None = None,
+    seconds: float = 30 * 60,
+) -> Run:
+    """Start a Glue job of a system, wait for its end and return the run.
+
+    Raises
+    ------
+    ResourceError
+        As `start_job`; or the run failed, or is not over in time.
+    """
+    run_id = start_job(connection, job, system=system, arguments=arguments)
+    states = list(
+        follow(lambda: job_run(connection, run_id, system=system, job=job), seconds=seconds)
+    )
+    ended = states[-1]
+    if ended.state != SUCCEEDED:
+        raise ResourceError(f"{job} run {run_id} failed: {ended.reason or 'no reason given'}")
+    return ended
+
+
 def start_drift(connection: Connection, system: str) -> str:
     """Start the drift job and return the job run's id.
 

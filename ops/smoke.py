@@ -17,6 +17,7 @@ from listening.errors import ListeningError, ResourceError
 from ops import registry, runs
 from ops.connection import explained
 from ops.country import checks as country
+from ops.sessions import checks as sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -250,7 +251,7 @@ def _of_system(system: str, look: Callable[[Connection], str], connection: Conne
     return look(connection)
 
 
-OF_SYSTEMS = {"country": country.CHECKS}
+OF_SYSTEMS = {"country": country.CHECKS, "sessions": sessions.CHECKS}
 """By system, what it is tried on; one that is missing here has no small check."""
 
 CHECKS: dict[str, Callable[[Connection], str]] = {

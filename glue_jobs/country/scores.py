@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pyspark import SparkFiles
 
 from glue_jobs.arrow import column, list_bounds, lists
+from glue_jobs.champion import fetched
 from glue_jobs.country.packing import to_batch
-from listening.archive import unpack
-from listening.country.bundle import Bundle, Prior, load
+from listening.country.bundle import Bundle, Prior, read
 from listening.country.listeners import listener_features
 from listening.country.predictor import ChainPredictor
 from listening.errors import ArchiveError
@@ -143,14 +139,7 @@ def score(listeners: DataFrame, scorer: Scorer) -> DataFrame:
 
 @cache
 def _bundle(archive: str) -> CountryArchive:
-    """Load the bundle, once in each process; the first one of an executor unpacks it."""
-    folder = Path(SparkFiles.getRootDirectory()) / f"{archive}.unpacked"
-    if not folder.exists():
-        partial = Path(tempfile.mkdtemp(dir=folder.parent))
-        unpack(Path(SparkFiles.get(archive)), partial)
-        with contextlib.suppress(OSError):  # another process was faster
-            partial.rename(folder)
-    bundle = load(folder)
+    bundle = read(fetched(archive))
     if not isinstance(bundle, Prior | Bundle):
         raise ArchiveError(f"bundle {bundle.version} is a single model; score with a bundle")
     return bundle

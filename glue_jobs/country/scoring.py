@@ -21,10 +21,9 @@ every_country = false
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glue_jobs.champion import champion
+from glue_jobs.champion import champion, fetch
 from glue_jobs.country.cleaning import clean
 from glue_jobs.country.identity import renamed, spellings
 from glue_jobs.country.raw import read_raw
@@ -32,8 +31,7 @@ from glue_jobs.country.scores import Scorer, owners, score
 from glue_jobs.job import LOG, Arguments, job_session, versions
 from glue_jobs.raw import latest_batch
 from glue_jobs.storage import Storage
-from listening.errors import ResourceError
-from listening.resources import ENDPOINT, LATEST, MANIFEST, output, target_model
+from listening.resources import LATEST, MANIFEST, output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
         batch = latest_batch(storage) if batch == "latest" else batch
         models = Storage(spark, arguments.models_uri)
         LOG.info("scores of batch %s by bundle %s, to %s", batch, version, storage.uri(target))
-        scorer = Scorer(fetch(models, version), k=k, every=every)
+        scorer = Scorer(fetch(models, "country", version), k=k, every=every)
         raw = read_raw(storage, batch, labelled=False)
         found = owners(spellings(raw.top_artists), scorer.archive)
         top_artists, _ = renamed(raw.top_artists, found)
@@ -92,24 +90,6 @@ def main(argv: Sequence[str]) -> None:
         )
         storage.write_json(SCORES + LATEST, {"run": run})
         LOG.info("scoring: published run %s", run)
-
-
-def fetch(models: Storage, version: str) -> str:
-    """Have every executor fetch a bundle, and return the name of its archive there.
-
-    Raises
-    ------
-    ResourceError
-        There is no such bundle.
-    """
-    key = ENDPOINT + target_model("country", version)
-    if not models.exists(key):
-        raise ResourceError(
-            f"{models.uri(key)}: bundle {version} is not there; promote one that is, or name it "
-            "by --champion"
-        )
-    models.spark.sparkContext.addFile(models.uri(key))
-    return Path(key).name
 
 
 if __name__ == "__main__":

@@ -14,22 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from listening.log.plain import BLANKS, DIGIT_FIRST, NUMBER
+from listening.log.plain import BLANKS, DIGIT_FIRST, EPOCH, EPOCH_UNITS, NUMBER, TIME
 
 if TYPE_CHECKING:
     from listening.log.tables import Kind
 
-TIME = (
-    r"^(?P<date>(?:19|20|21)[0-9]{2}-[0-1][0-9]-[0-3][0-9])"
-    r"(?:[T ](?P<minute>[0-2][0-9]:[0-5][0-9])(?::(?P<second>[0-5][0-9])"
-    r"(?:[.,](?P<fraction>[0-9]{1,6})[0-9]*)?)?)?"
-    r"[ ]?(?P<zone>Z|UTC|[+-][0-2][0-9]:?[0-5][0-9])?$"
-)
-"""A time in text, by ISO 8601: a date, or a date and a time of day, with or without an offset."""
-EPOCH = r"^[0-9]{1,19}$"
-"""A time in text that counts from 1970, as a number does."""
-EPOCH_UNITS = ((1e11, 1_000_000.0), (1e14, 1000.0), (1e17, 1.0), (float("inf"), 0.001))
-"""A count below the first number is of a unit of so many microseconds: s, ms, µs, ns."""
 LARGEST_INTEGER = float(2**63)
 TIMES = pa.timestamp("us", tz="UTC")
 

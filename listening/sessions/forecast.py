@@ -40,7 +40,7 @@ def seconds(roots: Floats) -> Floats:
     return np.asarray(np.sort(roots, axis=-1).clip(min=0.0) ** 2 * HOUR)
 
 
-def gains(remaining: npt.ArrayLike, elapsed: npt.ArrayLike) -> Floats:
+def gains(remaining: Floats, elapsed: Floats) -> Floats:
     """Return by how much the root of a session's length exceeds that of what has elapsed.
 
     Parameters
@@ -48,11 +48,11 @@ def gains(remaining: npt.ArrayLike, elapsed: npt.ArrayLike) -> Floats:
     remaining, elapsed
         Seconds, (n,).
     """
-    total = np.asarray(remaining, dtype=np.float64) + elapsed
+    total = remaining + elapsed
     return np.asarray(root(total) - root(elapsed))
 
 
-def remaining_seconds(gain: Floats, elapsed: npt.ArrayLike) -> Floats:
+def remaining_seconds(gain: Floats, elapsed: Floats) -> Floats:
     """Return the times that remain of which these are the gains, sorted along the last axis.
 
     Parameters

@@ -41,11 +41,20 @@ def invoke(  # noqa: PLR0913 - the options of a command line
     k: Annotated[int, typer.Option("-k", min=1, help="How many of the likeliest.")] = 5,
     explain: Annotated[bool, typer.Option("--explain", help="Which artists drove it.")] = False,
     version: Annotated[str | None, typer.Option(help="Bundle version; else the champion.")] = None,
+    now: Annotated[
+        str | None, typer.Option(help="Sessions: the moment asked about, else the present.")
+    ] = None,
     system: SystemName = DEFAULT,
 ) -> None:
     """Ask the endpoint about a listener."""
     _asking(system).invoke(
-        Target.of(context), file=file, artists=artist or [], k=k, explain=explain, version=version
+        Target.of(context),
+        file=file,
+        artists=artist or [],
+        k=k,
+        explain=explain,
+        version=version,
+        now=now,
     )
 
 
@@ -58,7 +67,7 @@ def _asking(system: str) -> Asking:
     return asking
 
 
-def score(
+def score(  # noqa: PLR0913 - the options of a command line
     context: typer.Context,
     *,
     data: Annotated[Path, typer.Option(help="Folder of raw data; countries are not needed.")],
@@ -66,11 +75,18 @@ def score(
         Path, typer.Option(dir_okay=False, help="Parquet file to write, one row a listener.")
     ],
     every: Annotated[bool, typer.Option("--all", help="All scores, beside the best.")] = False,
+    at: Annotated[
+        str | None, typer.Option(help="Sessions: the moment to score at, else the log's end.")
+    ] = None,
     system: SystemName = DEFAULT,
 ) -> None:
     """Score a folder of listeners with the champion, on Glue."""
     target = Target.of(context)
-    arguments = _asking(system).all_scores if every else {}
+    arguments = dict(_asking(system).all_scores) if every else {}
+    if at is not None:
+        if "at" not in SYSTEMS[system].job(runs.SCORING).arguments:
+            raise typer.BadParameter(f"--at is nothing that {system} is scored with")
+        arguments["--at"] = at
     journey = Journey([CHECK, REACH, UPLOAD, SCORE, FETCH])
     if target.is_up:
         journey.leave_out(REACH)  # before steps are counted

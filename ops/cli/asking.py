@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ops.country import command_line as country
+from ops.sessions import command_line as sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +33,7 @@ class Asking:
     invoke: Callable[..., None]
     ask_some: Callable[[Connection, str], list[Any]]
     say_some: Callable[..., None]
-    all_scores: Mapping[str, str]
+    all_scores: Mapping[str, str] = field(default_factory=dict)
 
 
 ASKING = {
@@ -41,6 +42,9 @@ ASKING = {
         ask_some=country.ask_some,
         say_some=country.say_some,
         all_scores=country.ALL_SCORES,
-    )
+    ),
+    "sessions": Asking(
+        invoke=sessions.invoke, ask_some=sessions.ask_some, say_some=sessions.say_some
+    ),
 }
 """By system; one that is missing here cannot be asked from the command line."""

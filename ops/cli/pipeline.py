@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,7 @@ from ops.cli.progress import CHECK, DOWN, FEATURES, TRAIN, UP, UPLOAD, Journey
 from ops.cli.system import DEFAULT, SystemName
 from ops.cli.target import Target
 from ops.raw_folder import check_folder, upload_batch
-from ops.world import write_sample
+from ops.world import write_sample, write_world
 
 if TYPE_CHECKING:
     from ops.connection import Connection
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 ASK = "ask the endpoint"
 STEPS = (CHECK, UP, UPLOAD, FEATURES, TRAIN, ASK, DOWN)
 
+SAMPLE_LISTENERS, WORLD_LISTENERS = 10_000, 1_000
+"""How many are invented: with their favourite artists alone, or with a log of plays."""
 EVENT_SECONDS = 60  # until an event has started what it starts
 FEATURES_SECONDS = 2 * 60 * 60
 TRAINING_SECONDS = 4 * 60 * 60
@@ -74,8 +77,8 @@ def run(
         Path | None, typer.Option(help="Folder of raw data; without it, listeners are invented.")
     ] = None,
     listeners: Annotated[
-        int, typer.Option(help="How many listeners to invent, 500 to 320,000.")
-    ] = 10_000,
+        int | None, typer.Option(help="How many listeners to invent, 500 to 320,000.")
+    ] = None,
     system: SystemName = DEFAULT,
 ) -> None:
     """Go from raw plays to answers of the endpoint, on the emulator."""
@@ -102,12 +105,18 @@ def run(
 
 
 def _raw_data(
-    emulator: Emulator, data: Path | None, listeners: int, journey: Journey, *, system: str
+    emulator: Emulator, data: Path | None, listeners: int | None, journey: Journey, *, system: str
 ) -> RawFolder:
     if data is None:
         data = emulator.state / "sample"
-        journey.tell(f"inventing {listeners:,} listeners in {data}")
-        write_sample(data, listeners=listeners)
+        shutil.rmtree(data, ignore_errors=True)
+        with_plays = "plays" in SYSTEMS[system].needs
+        n = listeners or (WORLD_LISTENERS if with_plays else SAMPLE_LISTENERS)
+        journey.tell(f"inventing {n:,} listeners in {data}")
+        if with_plays:
+            write_world(data, listeners=n)
+        else:
+            write_sample(data, listeners=n)
     raw = check_folder(data.resolve(), system=SYSTEMS[system])
     journey.tell(raw.summary)
     for warning in raw.warnings:

@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from listening.errors import ResourceError
 from listening.systems import COUNTRY
 from ops import runs, store
 from ops.country.client import Artist, CountryClient, Listener
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from ops.connection import Connection
 
 ARTISTS = ("Radiohead", "The Beatles", "Daft Punk")
-RUN_SECONDS = 30 * 60
 
 
 def invocation(connection: Connection) -> str:
@@ -36,16 +34,11 @@ def run(connection: Connection) -> str:
         (Path(scratch) / "top_artists.csv").write_text(f"user_id,rank,artist_name\n{rows}")
         raw = check_folder(Path(scratch), system=COUNTRY, labelled=False)
         batch = upload_batch(connection, raw, ready=False)
-    system, job = COUNTRY.name, runs.SCORING
-    started = runs.start_job(connection, job, system=system, arguments={"--batch": batch})
-    for state in runs.follow(
-        lambda: runs.job_run(connection, started, system=system, job=job), seconds=RUN_SECONDS
-    ):
-        ended = state
-    if ended.state != runs.SUCCEEDED:
-        raise ResourceError(f"scoring run {started} failed: {ended.reason or 'no reason given'}")
-    scored = store.scores(connection, started, system=system).num_rows
-    return f"scoring run {started} scored {scored} listener in {ended.seconds:.0f} s"
+    ended = runs.finish_job(
+        connection, runs.SCORING, system=COUNTRY.name, arguments={"--batch": batch}
+    )
+    scored = store.scores(connection, ended.id, system=COUNTRY.name).num_rows
+    return f"scoring run {ended.id} scored {scored} listener in {ended.seconds:.0f} s"
 
 
 CHECKS: dict[str, Callable[[Connection], str]] = {

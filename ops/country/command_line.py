@@ -34,6 +34,7 @@ def invoke(  # noqa: PLR0913 - the options of a command line
     k: int,
     explain: bool,
     version: str | None,
+    now: str | None,
 ) -> None:
     """Ask the endpoint where a listener is from.
 
@@ -47,6 +48,8 @@ def invoke(  # noqa: PLR0913 - the options of a command line
         Instead of a file: ``NAME`` or ``NAME:PLAYS`` each.
     k, explain, version
         See `CountryClient.ask`.
+    now
+        Of another system.
 
     Raises
     ------
@@ -55,6 +58,8 @@ def invoke(  # noqa: PLR0913 - the options of a command line
     RequestError, ResourceError
         See `CountryClient.ask`.
     """
+    if now is not None:
+        raise typer.BadParameter("--now is nothing that country is asked with")
     listener = _listener(file, artists)
     with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
         client = CountryClient(connection)

@@ -1,0 +1,1 @@
+"""Sessions: earlier sessions or plays in, how long this one lasts out."""

@@ -1,0 +1,1 @@
+"""Sessions: a client, what the command line asks, what a deployment is tried on."""
