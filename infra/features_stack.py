@@ -16,6 +16,7 @@ from infra.base_stack import BaseStack
 from infra.constructs.glue_job import GlueJob, GlueRuntime, JobDefinition
 from infra.constructs.permissions import METRICS, RUNS, allow
 from infra.constructs.workflow_start import WorkflowStart
+from listening.log.raw_formats import places_of
 from listening.resources import CAPTURES, ENDPOINT, NAMESPACE, RAW, READY, REPORTS
 
 if TYPE_CHECKING:
@@ -214,6 +215,8 @@ class FeaturesStack(BaseStack):
             names=self._named,
             settings=self._own.glue,
             jobs=len(self._system.workflow),
+            needs={table: places_of(table) for table in self._system.needs},
+            bucket=self.data_bucket,
             key=self._data.key,
         )
 

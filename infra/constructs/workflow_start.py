@@ -1,6 +1,7 @@
 """Starting a Glue workflow that may be running: a small state machine that waits for its end.
 
 A workflow that runs once at a time drops the events that arrive meanwhile, and with them a batch.
+Every system hears of every batch: one that lacks a table which the system needs starts nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ from constructs import Construct
 
 from infra.constructs.permissions import TRACING, acknowledge_wildcard, allow_key
 from infra.constructs.service_call import list_running, service_call
+from listening.resources import RAW
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aws_cdk import aws_s3 as s3
     from aws_cdk import aws_stepfunctions_tasks as tasks
 
     from infra.base_stack import BaseStack
@@ -42,6 +47,10 @@ class WorkflowStart(Construct):
         Time and retries of a job of the workflow.
     jobs
         How many jobs the workflow runs, one after the other.
+    needs
+        By table that a batch must have: the names that it may have there.
+    bucket
+        Where batches lie.
     key
         Encrypts the log.
     """
@@ -54,12 +63,16 @@ class WorkflowStart(Construct):
         names: SystemNames,
         settings: GlueSettings,
         jobs: int,
+        needs: Mapping[str, Sequence[str]],
+        bucket: s3.IBucket,
         key: kms.IKey,
     ) -> None:
         super().__init__(scope, construct_id)
         self._stack = scope
         self._names = names
         self._longest = jobs * settings.timeout_minutes * 60 * (1 + settings.max_retries)
+        self._needs = needs
+        self._bucket = bucket
         self._key = key
         self.role = self._build_role()
         self.state_machine = self._build_state_machine()
@@ -104,7 +117,57 @@ class WorkflowStart(Construct):
             wait, errors=["Glue.ConcurrentRunsExceededException"], result_path="$.error"
         )
         wait.next(self._build_list_running()).next(judge)
-        return sfn.Pass(self, "Begin", parameters={"execution.$": "$$.Execution.Id"}).next(start)
+        begin = sfn.Pass(
+            self, "Begin", parameters={"execution.$": "$$.Execution.Id", "event.$": "$"}
+        )
+        key = "$.event.detail.object.key"
+        named = sfn.Pass(
+            self,
+            "NameBatch",
+            parameters={
+                "execution.$": "$.execution",
+                "batch.$": f"States.ArrayGetItem(States.StringSplit({key}, '/'), 1)",
+            },
+        )
+        named.next(self._build_looks(start))
+        return begin.next(
+            sfn.Choice(self, "IsABatch").when(sfn.Condition.is_present(key), named).otherwise(start)
+        )
+
+    def _build_looks(self, start: sfn.IChainable) -> sfn.IChainable:
+        """Build the states that look for each needed table, the last one first."""
+        there = start
+        for table, places in reversed(list(self._needs.items())):
+            missing: sfn.IChainable = sfn.Pass(
+                self,
+                f"Lacks-{table}",
+                comment=f"A batch without {table} is of no use to this system",
+                parameters={"batch.$": "$.batch", "lacks": table},
+            )
+            for place in places[::-1]:
+                look = service_call(
+                    self,
+                    f"LookFor-{table}-{place}",
+                    service="s3",
+                    action="listObjectsV2",
+                    parameters={
+                        "Bucket": self._bucket.bucket_name,
+                        "Prefix.$": f"States.Format('{RAW}{{}}/{place}', $.batch)",
+                        "MaxKeys": 1,
+                    },
+                    iam_action="s3:ListBucket",
+                    iam_resources=[self._bucket.bucket_arn],
+                    result_selector={"found.$": "$.KeyCount"},
+                    result_path="$.look",
+                )
+                look.next(
+                    sfn.Choice(self, f"IsThere-{table}-{place}")
+                    .when(sfn.Condition.number_greater_than("$.look.found", 0), there)
+                    .otherwise(missing)
+                )
+                missing = look
+            there = missing
+        return there
 
     def _wait(self) -> cdk.Duration:
         """Return a wait of which the longest run of all jobs does not take too many."""

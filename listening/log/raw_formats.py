@@ -130,6 +130,12 @@ def lacking(tables: Iterable[str], needs: Sequence[str]) -> list[str]:
     return [name for name in needs if not there & {name, TABLES[name].derived_from}]
 
 
+def places_of(table: str) -> tuple[str, ...]:
+    """Return the names, without suffix, of what holds a table or what it is derived from."""
+    tables = {table, TABLES[table].derived_from}
+    return tuple(stem for stem, (name, _) in _FORMS.items() if name in tables)
+
+
 def no_rows(source: str) -> DataError:
     """Return the error about a table without rows."""
     return DataError(f"{source}: the table is empty; it needs a row per listener, or per play")
