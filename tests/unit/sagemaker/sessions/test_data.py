@@ -188,6 +188,26 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path):
         read_sessions(tmp_path)
 
 
+def test_a_folder_without_files_is_refused(tmp_path):
+    with pytest.raises(DataError, match="not sessions of the job session_features"):
+        read_sessions(tmp_path)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=OSError, reason="what the file system says is not made an error of ours"
+)
+@pytest.mark.parametrize("damage", ["no folder", "damaged pages"])
+def test_what_cannot_be_read_is_refused(tmp_path, damage):
+    folder = tmp_path / "train"
+    if damage == "damaged pages":
+        path = write(folder, ROWS) / "part-0.parquet"
+        content = bytearray(path.read_bytes())
+        content[4 : len(content) // 2] = b"\xff" * (len(content) // 2 - 4)  # the footer is whole
+        path.write_bytes(content)
+    with pytest.raises(DataError, match="train"):
+        read_sessions(folder)
+
+
 @pytest.mark.parametrize("name", ["features", "summary"])
 def test_features_of_another_width_are_refused(tmp_path, name):
     rows = [row | {name: row[name][:-1]} for row in ROWS]
