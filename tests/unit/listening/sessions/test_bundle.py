@@ -26,7 +26,7 @@ from listening.sessions.bundle import (
     SessionsBundle,
 )
 from listening.sessions.clusters import Clusters
-from listening.sessions.forecast import LEVELS, PRIOR, seconds
+from listening.sessions.forecast import LEVELS, PRIOR, remaining_seconds, seconds
 from listening.sessions.moments import MOMENT_FEATURES
 from listening.sessions.state import FEATURES, SUMMARY
 from listening.trees import portable
@@ -111,13 +111,20 @@ def content(folder: Path) -> dict[str, Any]:
     return found
 
 
+def moments(seed: int, n: int = ROWS) -> tuple[np.ndarray, np.ndarray]:
+    """Return features of moments, and the seconds that have elapsed."""
+    rows = features(len(MOMENT_FEATURES), seed, n)
+    column = MOMENT_FEATURES.index("elapsed")
+    rows[:, column] = np.random.default_rng(seed).uniform(0, 9, n)
+    return rows, np.expm1(rows[:, column].astype(np.float64))
+
+
 def by_lightgbm(model: QuantileTrees, rows: np.ndarray) -> np.ndarray:
     scores = [
         lightgbm.Booster(model_str=text).predict(rows, raw_score=True, num_threads=1)
         for text in model.texts
     ]
-    roots = model.centre + model.scale * np.stack(scores, axis=1) + np.array(model.offsets)
-    return seconds(roots)
+    return model.centre + model.scale * np.stack(scores, axis=1) + np.array(model.offsets)
 
 
 def test_a_bundle_is_read_as_it_was_written(parts: Parts, bundle: SessionsBundle) -> None:
@@ -131,13 +138,15 @@ def test_a_bundle_is_read_as_it_was_written(parts: Parts, bundle: SessionsBundle
 
 
 def test_forecasts_are_those_of_the_trees(parts: Parts, bundle: SessionsBundle) -> None:
-    rows = features(len(MOMENT_FEATURES), seed=5)
+    rows, elapsed = moments(seed=5)
     found = bundle.remaining(rows)
-    assert np.array_equal(found, by_lightgbm(parts.remaining, rows))
+    gain = by_lightgbm(parts.remaining, rows)
+    assert np.array_equal(found, remaining_seconds(gain, elapsed))
     assert found.shape == (ROWS, len(LEVELS))
     assert len(np.unique(found[:, 4])) > 3
     rows = features(len(FEATURES), seed=5)
-    assert np.array_equal(bundle.lengths(rows, [0] * ROWS), by_lightgbm(parts.start, rows))
+    own = seconds(by_lightgbm(parts.start, rows))
+    assert np.array_equal(bundle.lengths(rows, [0] * ROWS), own)
 
 
 def test_one_row_and_many_give_the_same_to_the_last_bit(bundle: SessionsBundle) -> None:
@@ -145,7 +154,7 @@ def test_one_row_and_many_give_the_same_to_the_last_bit(bundle: SessionsBundle) 
     together = bundle.lengths(rows, clusters)
     alone = [bundle.lengths(rows[i : i + 1], clusters[i : i + 1])[0] for i in range(60)]
     assert np.array_equal(together, alone)
-    rows = features(len(MOMENT_FEATURES), seed=6, n=60)
+    rows, _ = moments(seed=6, n=60)
     alone = [bundle.remaining(rows[i : i + 1])[0] for i in range(60)]
     assert np.array_equal(bundle.remaining(rows), alone)
 
@@ -155,7 +164,8 @@ def test_a_clusters_model_is_asked_for_its_cluster_only(
 ) -> None:
     rows, clusters = features(len(FEATURES), seed=7), np.arange(ROWS) % 3
     found = bundle.lengths(rows, clusters.tolist())
-    everyone, own = by_lightgbm(parts.start, rows), by_lightgbm(parts.of_cluster[CLUSTER], rows)
+    models = (parts.start, parts.of_cluster[CLUSTER])
+    everyone, own = (seconds(by_lightgbm(model, rows)) for model in models)
     assert not np.array_equal(everyone, own)
     expected = np.where((clusters == CLUSTER)[:, None], own, everyone)
     assert np.array_equal(found, expected)

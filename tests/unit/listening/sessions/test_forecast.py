@@ -15,7 +15,9 @@ from listening.sessions.forecast import (
     MEDIAN,
     PRIOR,
     PRIOR_MEDIAN_S,
+    gains,
     longer_than,
+    remaining_seconds,
     root,
     seconds,
 )
@@ -96,3 +98,21 @@ def test_seconds_never_cross_and_are_never_negative(roots: list[list[float]]) ->
 def test_roots_are_turned_into_the_seconds_that_they_are_of(times: list[float]) -> None:
     assert seconds(root(times)) == pytest.approx(times, abs=1e-9)
     assert root([3_600.0, 14_400.0]).tolist() == [1.0, 2.0]
+
+
+@given(ROOTS, TIMES)
+def test_what_remains_never_crosses_and_is_never_negative(
+    gain: list[list[float]], elapsed: float
+) -> None:
+    found = remaining_seconds(np.array(gain), np.full(len(gain), elapsed))
+    assert found.shape == (len(gain), 9)
+    assert (found >= 0).all()
+    assert (np.diff(found, axis=1) >= 0).all()
+
+
+@given(QUANTILES, TIMES)
+def test_gains_are_turned_into_what_remains(remaining: list[float], elapsed: float) -> None:
+    gain = gains(np.array(remaining), np.full(9, elapsed))
+    (found,) = remaining_seconds(gain[None], np.array([elapsed]))
+    assert found == pytest.approx(remaining, rel=1e-6, abs=1e-6)
+    assert gains(np.array([10_800.0]), np.array([3_600.0])).tolist() == [1.0]

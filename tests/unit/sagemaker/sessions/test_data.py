@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from listening.errors import DataError, LayoutError
+from listening.sessions.forecast import root
 from listening.sessions.moments import MOMENT_FEATURES, WITHIN, within
 from listening.sessions.state import FEATURES, SUMMARY
 from sessions.data import FORMAT_VERSION, FeaturesManifest, Sessions, joined, moments, read_sessions
@@ -151,7 +152,19 @@ def test_moments_are_those_after_plays_that_were_heard(tmp_path):
     last = found.play == sessions.plays[found.session]
     assert (found.remaining[last] == 0).all()
     assert (found.remaining[~last] > 0).all()
-    np.testing.assert_allclose(found.roots**2 * 3_600, found.remaining, atol=1e-9)
+    elapsed = [ROWS[place]["elapsed"][play - 1] for place, play in expected]
+    np.testing.assert_allclose(found.elapsed, elapsed, rtol=1e-5)
+    length = sessions.length[found.session]
+    np.testing.assert_allclose(found.gains + root(elapsed), root(length), rtol=1e-5)
+
+
+def test_some_of_the_moments_are_those_alone(tmp_path):
+    found = moments(read_sessions(write(tmp_path / "train", ROWS)), (1, 2, 8))
+    rows = np.flatnonzero(found.play == 2)[::-1]
+    some = found.take(rows)
+    for field in fields(found):
+        own = getattr(found, field.name)[rows]
+        np.testing.assert_array_equal(getattr(some, field.name), own)
 
 
 def test_what_rounding_leaves_beyond_the_end_is_none(tmp_path):
