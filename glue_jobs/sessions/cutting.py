@@ -143,15 +143,20 @@ def _sessions(table: pa.Table, tracks: pa.Table, gap_s: float) -> pa.Table:
 def _artists(
     table: pa.Table, session: npt.NDArray[np.int64], n: int
 ) -> tuple[npt.NDArray[np.int64], pa.Array]:
-    """Return how many artists each session has, and the one most played; null without names."""
+    """Return how many artists each session has, and the one most played; null without names.
+
+    Of several that were played as often, it is the one that was played first.
+    """
     names = column(table, "artist_name").dictionary_encode()
     artist = names.indices.fill_null(-1).to_numpy()
     width = len(names.dictionary) + 1
-    pair, plays = np.unique(session * width + artist + 1, return_counts=True)
+    pair, begins, plays = np.unique(
+        session * width + artist + 1, return_index=True, return_counts=True
+    )
     of, artist = np.divmod(pair, width)
     named = artist > 0
-    of, artist, plays = of[named], artist[named] - 1, plays[named]
-    order = np.lexsort((artist, -plays, of))
+    of, artist, plays, begins = of[named], artist[named] - 1, plays[named], begins[named]
+    order = np.lexsort((begins, -plays, of))
     of, artist = of[order], artist[order]
     top = np.full(n, -1)
     first = np.diff(of, prepend=-1) != 0

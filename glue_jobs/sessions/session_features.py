@@ -47,8 +47,8 @@ def main(argv: Sequence[str]) -> None:
     """Read arguments and tables, call the functions, write tables and then the manifest."""
     arguments = Arguments(argv, ARGUMENTS)
     held_out = arguments.get("held_out_share", 0.1)
-    if held_out > 0.5:
-        raise DataError(f"--held_out_share is {held_out:g}, but must be at most 0.5")
+    if not 0 < held_out <= 0.5:
+        raise DataError(f"--held_out_share is {held_out:g}, but must be above 0 and at most 0.5")
     run = arguments.run_id
     target = f"{FEATURES}{run}/"
     with job_session("session_features", rows_per_batch=ROWS_PER_BATCH) as spark:
@@ -59,20 +59,26 @@ def main(argv: Sequence[str]) -> None:
         sessions = spark.read.parquet(storage.uri(f"{source}sessions/"))
         listeners = spark.read.parquet(storage.uri(f"{source}listeners/"))
         gap_s = float(manifest["parameters"]["gap_s"])
-        rows, log_ends = sessions.agg(F.count(F.lit(1)), F.max("end")).first() or (0, 0.0)
-        if not rows:
-            raise DataError(f"{storage.uri(source)}: no sessions in it; give a log with plays")
-        splitting = Splitting(held_out=held_out, log_ends=log_ends, gap_s=gap_s)
-        people = sessions.where(~F.col("is_bot")).join(listeners, "user_id", "left")
+        kept = sessions.where(~F.col("is_bot"))
+        # The start of the last session: until then the log surely goes on.
+        rows, log_ends = kept.agg(F.count(F.lit(1)), F.max("start")).first() or (0, None)
+        splitting = Splitting(held_out=held_out, log_ends=log_ends or 0.0, gap_s=gap_s)
+        people = kept.join(listeners, "user_id", "left")
         partitions = max(FEWEST_PARTITIONS, -(-rows // SESSIONS_PER_PARTITION))
         folded(people, splitting, partitions).write.mode("overwrite").partitionBy("split").parquet(
             storage.uri(f"{target}sessions/")
         )
-        features = spark.read.parquet(storage.uri(f"{target}sessions/"))
+        features = spark.read.schema(SCHEMA).parquet(storage.uri(f"{target}sessions/"))
         profiles(features).write.mode("overwrite").parquet(storage.uri(f"{target}profiles/"))
         quality = count(features, sessions, splitting)
         storage.write_json(target + QUALITY, quality)
         LOG.info("quality: %s", quality)
+        for split, n in quality["sessions"]["splits"].items():
+            if not n:  # SageMaker refuses a channel without an object
+                nothing = spark.createDataFrame([], SCHEMA).drop("split").coalesce(1)
+                nothing.write.mode("overwrite").parquet(
+                    f"{storage.uri(target)}sessions/split={split}/"
+                )
         if not quality["sessions"]["splits"]["test"]:
             raise DataError(
                 f"{storage.uri(source)}: too few sessions to learn from and to judge on; give a "

@@ -171,16 +171,21 @@ class SessionsBundle:
             self.gap_s = float(content["gap_s"])
             self.everyone = tuple(map(float, content["everyone"]))
             self.clusters = Clusters.from_json(content["clusters"])
+            if len(self.everyone) != len(LEVELS):
+                raise ValueError(f"{len(self.everyone)} quantiles of everyone")
             of_cluster = {int(c): document for c, document in content["of_cluster"].items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArchiveError(f"{archive.manifest}: not a bundle's content ({error!r})") from error
         self._start = self._model(content.get(START), START)
         self._remaining = self._model(content.get(REMAINING), REMAINING)
-        self._of_cluster = {c: self._model(document, START) for c, document in of_cluster.items()}
+        self._of_cluster = {
+            c: self._model(document, START, f"{START} of cluster {c}")
+            for c, document in of_cluster.items()
+        }
 
-    def _model(self, document: Any, name: str) -> QuantileModel:
+    def _model(self, document: Any, kind: str, name: str = "") -> QuantileModel:
         trees = QuantileTrees.read(self.archive, document)
-        return QuantileModel(trees, name=name, width=len(COLUMNS[name]))
+        return QuantileModel(trees, name=name or kind, width=len(COLUMNS[kind]))
 
     def lengths(self, rows: npt.NDArray[np.float32], clusters: Sequence[int]) -> Floats:
         """Return quantiles of the length of a session that begins, in seconds, (n, 9).

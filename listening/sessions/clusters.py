@@ -61,6 +61,7 @@ class Clusters:
         """
         clusters = cls(*(np.array(document[n], dtype=np.float64) for n in cls.__annotations__))
         width = len(SUMMARY)
-        if clusters.mean.shape != (width,) or clusters.centroids.shape[1:] != (width,):
+        shapes = {clusters.mean.shape, clusters.deviation.shape, clusters.centroids.shape[1:]}
+        if shapes != {(width,)}:
             raise ValueError(f"centroids of {clusters.centroids.shape}, but {width} columns")
         return clusters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,28 +30,45 @@ class Lengths:
 
 
 def play_lengths(*, owner: Integers, played_s: Floats, track_s: Floats) -> Lengths:
-    """Return how long plays were heard: as they say, else as their track or listener usually is.
+    """Return how long plays were heard: as they say, as their track, as the listener's before.
+
+    What is played later changes nothing.
 
     Parameters
     ----------
     owner
-        Number of each play's listener, from 0 and without gaps, (n,).
+        Number of each play's listener, from 0 and without gaps, in order, (n,).
     played_s
-        Seconds that were heard, (n,); NaN where unknown.
+        Seconds that were heard, in order of time within a listener, (n,); NaN where unknown.
     track_s
         Length of the track in seconds, (n,); NaN where unknown.
     """
     known = ~np.isnan(played_s)
     seconds = np.where(known, played_s, track_s)
     source = np.where(known, 0, 1)
-    for one in np.unique(owner[np.isnan(seconds)]):
-        rows = np.flatnonzero(owner == one)
-        heard = seconds[rows]
-        missing = np.isnan(heard)
-        usual = DEFAULT_PLAY_S if missing.all() else float(np.median(heard[~missing]))
-        seconds[rows[missing]] = usual
-        source[rows[missing]] = 3 if missing.all() else 2
+    bounds = np.append(np.flatnonzero(np.diff(owner, prepend=-1)), len(owner))
+    lacking = np.add.reduceat(np.isnan(seconds), bounds[:-1]) if len(owner) else bounds[:0]
+    for one in np.flatnonzero(lacking):
+        rows = slice(bounds[one], bounds[one + 1])
+        _fill(seconds[rows], source[rows])
     return Lengths(seconds, source)
+
+
+def _fill(seconds: Floats, source: Integers) -> None:
+    """Give each play of one listener without a length the median of those before it."""
+    before: list[float] = []
+    for place, value in enumerate(seconds.tolist()):
+        if not np.isnan(value):
+            insort(before, value)
+            continue
+        half = len(before) // 2
+        source[place] = 2 if before else 3
+        if not before:
+            seconds[place] = DEFAULT_PLAY_S
+        else:
+            seconds[place] = (
+                before[half] if len(before) % 2 else sum(before[half - 1 : half + 1]) / 2
+            )
 
 
 @dataclass(frozen=True)
@@ -96,9 +114,11 @@ def cut(*, owner: Integers, started: Floats, length: Floats, gap_s: float = GAP_
     """
     n = len(owner)
     ends = started + length
-    apart = (np.ptp(ends) + 1.0) * owner if n else ends
-    latest = np.maximum.accumulate(ends + apart) - apart if n else ends
-    latest = np.maximum(latest, ends)  # what adding and taking away rounded
+    # The latest end so far of each listener, by the ranks of ends: whole numbers do not round.
+    order = np.argsort(ends, kind="stable")
+    rank = np.empty(n, dtype=np.int64)
+    rank[order] = np.arange(n)
+    latest = ends[order][np.maximum.accumulate(owner * n + rank) - owner * n]
     begins = np.ones(n, dtype=bool)
     begins[1:] = (np.diff(owner) != 0) | (started[1:] - latest[:-1] > gap_s)
     first = np.flatnonzero(begins)

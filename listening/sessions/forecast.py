@@ -94,7 +94,7 @@ def longer_than(quantiles: Sequence[float], limit: float) -> float:
     for level, quantile in zip(LEVELS, quantiles, strict=True):
         if limit < quantile:
             low, high = math.sqrt(below), math.sqrt(quantile)
-            share = (math.sqrt(limit) - low) / (high - low)
+            share = (math.sqrt(limit) - low) / (high - low) if high > low else 0.0
             return 1 - (below_level + share * (level - below_level))
         below_level, below = level, quantile
     return 1 - LEVELS[-1]

@@ -146,7 +146,7 @@ def read_sessions(folder: Path) -> Sessions:
             elapsed=pc.list_flatten(table["elapsed"]).to_numpy(),
             skipped=pc.list_flatten(table["skipped"]).to_numpy(),
         )
-    except (KeyError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (OSError, KeyError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(f"{folder}: not sessions of the job session_features ({error})") from error
 
 

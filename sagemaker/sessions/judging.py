@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 def judge(case: Case) -> Judgement:
     """Write the bundle and judge it.
 
-    Channels: ``features`` (the manifest), ``train``, ``validation``, ``test`` and, where listeners
-    are held out, ``held_out``.
+    Channels: ``features`` (the manifest), ``train``, ``validation``, ``test`` and ``held_out``.
     """
     job = case.job
     manifest = FeaturesManifest.read(job.channel("features"))
@@ -107,9 +106,8 @@ def _write_bundle(folder: Path, models: dict[str, Archive], manifest: FeaturesMa
 
 def _held_out(job: Job) -> Sessions | None:
     """Return the sessions of listeners that were held out; None where there are none."""
-    folder = job.channels.get("held_out")
-    there = folder is not None and any(path.is_file() for path in folder.rglob("*.parquet"))
-    return read_sessions(job.channel("held_out")) if there else None
+    sessions = read_sessions(job.channel("held_out"))
+    return sessions if len(sessions) else None
 
 
 def _champion(archive: Archive | None) -> SessionsBundle | None:

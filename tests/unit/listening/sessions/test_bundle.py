@@ -224,7 +224,6 @@ def test_damaged_content_is_refused_with_the_manifests_name(copy: Path, damage: 
     assert str(refused.value).startswith(f"{copy / 'manifest.json'}: ")
 
 
-@pytest.mark.xfail(strict=True, reason="how many quantiles there are of everyone is not looked at")
 def test_everyone_has_as_many_quantiles_as_there_are_levels(copy: Path) -> None:
     change(copy, everyone=[60.0, 120.0])
     with pytest.raises(ArchiveError, match=r"manifest\.json"):

@@ -94,7 +94,6 @@ def test_what_is_no_object_is_refused(document: Any) -> None:
         Clusters.from_json(document)
 
 
-@pytest.mark.xfail(strict=True, reason="the shape of the deviation is not looked at")
 @pytest.mark.parametrize("deviation", [[1.0] * 3, None])
 def test_a_deviation_of_another_width_is_refused(deviation: Any) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):

@@ -206,9 +206,6 @@ def test_a_folder_without_files_is_refused(tmp_path):
         read_sessions(tmp_path)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=OSError, reason="what the file system says is not made an error of ours"
-)
 @pytest.mark.parametrize("damage", ["no folder", "damaged pages"])
 def test_what_cannot_be_read_is_refused(tmp_path, damage):
     folder = tmp_path / "train"
