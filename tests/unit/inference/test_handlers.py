@@ -21,7 +21,7 @@ def test_every_system_answers_before_any_training() -> None:
 
 def test_every_kind_that_is_written_has_a_handler(archives: Path) -> None:
     kinds = {load(folder, verify=False).kind for folder in archives.iterdir()}
-    assert kinds == set(HANDLERS)
+    assert kinds == {kind for kind in HANDLERS if kind.startswith("country.")}
     for folder in archives.iterdir():
         assert load_handler(folder).archive.kind in kinds
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from listening.systems import SYSTEMS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -23,7 +25,7 @@ IMAGES = (
     "cdk-hnb659fds-container-assets-123456789012-{region}"
 )
 KEY = "arn:aws:kms:{region}:123456789012:key/Key961B73FD"
-CHAMPION = "arn:aws:ssm:{region}:123456789012:parameter/listening/{env}/country/champion"
+CHAMPION = "arn:aws:ssm:{region}:123456789012:parameter/listening/{env}/{system}/champion"
 LOGS = "arn:aws:logs:{region}:123456789012:log-group:"
 
 
@@ -60,10 +62,10 @@ def glue_job(script: str, reads: list[str], writes: list[str]) -> list[Need]:
         *listing(DATA, "packages/", *reads, *written),
         # Spark asks for the folder that a path names before it lists it, and for those above it.
         *(need for key in reads for need in objects("GetObject", DATA, key.rsplit("/", 2)[0])),
-        *objects("GetObject", DATA, "country"),
-        *objects("GetObject", DATA, "country/", "country_$folder$"),
-        *objects("PutObject", DATA, "country/", "country_$folder$"),
-        *listing(DATA, "country", "country/"),
+        *objects("GetObject", DATA, "{system}"),
+        *objects("GetObject", DATA, "{system}/", "{system}_$folder$"),
+        *objects("PutObject", DATA, "{system}/", "{system}_$folder$"),
+        *listing(DATA, "{system}", "{system}/"),
         *crypto(),
         *(
             Need(f"logs:{action}", LOGS + "/aws-glue/jobs/output")
@@ -131,10 +133,10 @@ def training(*, in_vpc: bool) -> list[Need]:
     """Return what every training job does."""
     return [
         *sagemaker("TrainingJobs", in_vpc=in_vpc),
-        *objects("GetObject", DATA, "country/features/run/manifest.json"),
-        *listing(DATA, "country/features/run/listeners/split=train/"),
-        *objects("PutObject", MODELS, "training/country/run/job/output/model.tar.gz"),
-        *listing(MODELS, "training/country/run/"),
+        *objects("GetObject", DATA, "{system}/{features}/run/manifest.json"),
+        *listing(DATA, "{system}/{features}/run/listeners/split=train/"),
+        *objects("PutObject", MODELS, "training/{system}/run/job/output/model.tar.gz"),
+        *listing(MODELS, "training/{system}/run/"),
     ]
 
 
@@ -167,10 +169,10 @@ STATE_MACHINE_LOGS = [
 STATE_MACHINE = [
     Need(
         "states:ListExecutions",
-        "arn:aws:states:{region}:123456789012:stateMachine:listening-{env}-country-training",
+        "arn:aws:states:{region}:123456789012:stateMachine:listening-{env}-{system}-training",
     ),
-    *listing(MODELS, "endpoint/country/version/bundle.tar.gz"),
-    *objects("GetObject", DATA, "country/features/run/manifest.json"),
+    *listing(MODELS, "endpoint/{system}/version/bundle.tar.gz"),
+    *objects("GetObject", DATA, "{system}/{features}/run/manifest.json"),
     Need("ssm:GetParameter", CHAMPION),
     *(
         Need(f"sagemaker:{action}", "arn:aws:sagemaker:{region}:123456789012:training-job/region-1")
@@ -194,23 +196,23 @@ STATE_MACHINE = [
     ),
     Need(
         "lambda:InvokeFunction",
-        "arn:aws:lambda:{region}:123456789012:function:listening-{env}-country-evaluation",
+        "arn:aws:lambda:{region}:123456789012:function:listening-{env}-{system}-evaluation",
     ),
     Need(
         "sagemaker:CreateModelPackage",
-        "arn:aws:sagemaker:{region}:123456789012:model-package-group/listening-{env}-country-bundles",
+        "arn:aws:sagemaker:{region}:123456789012:model-package-group/listening-{env}-{system}-bundles",
     ),
     Need(
         "sagemaker:CreateModelPackage",
-        "arn:aws:sagemaker:{region}:123456789012:model-package/listening-{env}-country-bundles/1",
+        "arn:aws:sagemaker:{region}:123456789012:model-package/listening-{env}-{system}-bundles/1",
     ),
     Need(
         "sagemaker:UpdateModelPackage",
-        "arn:aws:sagemaker:{region}:123456789012:model-package/listening-{env}-country-bundles/1",
+        "arn:aws:sagemaker:{region}:123456789012:model-package/listening-{env}-{system}-bundles/1",
     ),
     *(Need(f"ecr:{action}", IMAGES) for action in ("BatchGetImage", "DescribeImages")),
-    *objects("GetObject", MODELS, "training/country/run/job/output/model.tar.gz"),
-    *objects("PutObject", MODELS, "endpoint/country/version/bundle.tar.gz"),
+    *objects("GetObject", MODELS, "training/{system}/run/job/output/model.tar.gz"),
+    *objects("PutObject", MODELS, "endpoint/{system}/version/bundle.tar.gz"),
     *crypto(),
     Need("ssm:PutParameter", CHAMPION),
     Need("sns:Publish", "arn:aws:sns:{region}:123456789012:listening-{env}-notices"),
@@ -218,70 +220,125 @@ STATE_MACHINE = [
 ]
 
 
-def needs(*, in_vpc: bool, captures: bool) -> dict[str, list[Need]]:
-    """Return what every role needs, by concern and the start of its logical id."""
-    table = {
-        "country-features/EmbeddingsRole": glue_job(
-            "Embeddings",
+JOBS = {
+    "country": {
+        "Embeddings": (
             ["raw/batch/users.csv"],
             ["country/embeddings/run/x", "country/embeddings_$folder$"],
         ),
-        "country-features/FeaturesRole": glue_job(
-            "Features",
+        "Features": (
             ["country/embeddings/run/x"],
             ["country/features/run/x", "country/features_$folder$"],
         ),
-        "country-features/ScoringRole": [
-            *glue_job("Scoring", ["raw/batch/users.csv"], ["country/scoring/run/x"]),
-            *objects("GetObject", MODELS, "endpoint/country/version/bundle.tar.gz"),
-            *listing(MODELS, "endpoint/country/version/bundle.tar.gz"),
+    },
+    "sessions": {
+        "Sessions": (
+            ["raw/batch/plays/part.parquet"],
+            ["sessions/sessions/run/x", "sessions/sessions_$folder$"],
+        ),
+        "Session_features": (
+            ["sessions/sessions/run/x"],
+            ["sessions/session_features/run/x", "sessions/session_features_$folder$"],
+        ),
+    },
+}
+"""Of each system's workflow: what its jobs read and write."""
+
+
+def of_system(system: str, *, in_vpc: bool, captures: bool) -> dict[str, list[Need]]:
+    """Return what every role of a system needs, by concern and the start of its logical id."""
+    table = {
+        **{
+            f"{system}-features/{job.replace('_', '')}Role": glue_job(job, reads, writes)
+            for job, (reads, writes) in JOBS[system].items()
+        },
+        f"{system}-features/ScoringRole": [
+            *glue_job("Scoring", ["raw/batch/users.csv"], ["{system}/scoring/run/x"]),
+            *objects("GetObject", MODELS, "endpoint/{system}/version/bundle.tar.gz"),
+            *listing(MODELS, "endpoint/{system}/version/bundle.tar.gz"),
             Need("ssm:GetParameter", CHAMPION),
         ],
-        "country-features/StartRole": [
-            Need("states:StartExecution", "<country-features.StateMachine>")
+        f"{system}-features/StartRole": [
+            Need("states:StartExecution", "<{system}-features.StateMachine>")
         ],
-        "country-features/WorkflowStartRole": [
+        f"{system}-features/WorkflowStartRole": [
             Need(
                 "glue:startWorkflowRun",
-                "arn:aws:glue:{region}:123456789012:workflow/listening-{env}-country-workflow",
+                "arn:aws:glue:{region}:123456789012:workflow/listening-{env}-{system}-workflow",
             ),
             Need(
                 "states:ListExecutions",
-                "arn:aws:states:{region}:123456789012:stateMachine:listening-{env}-country-start",
+                "arn:aws:states:{region}:123456789012:stateMachine:listening-{env}-{system}-start",
             ),
+            *listing(DATA, "raw/batch/plays"),
             *crypto(),
             *STATE_MACHINE_LOGS,
         ],
+        f"{system}-training/TrainRole": training(in_vpc=in_vpc),
+        f"{system}-training/AssembleRole": [
+            *training(in_vpc=in_vpc),
+            *objects("GetObject", MODELS, "training/{system}/run/job/output/model.tar.gz"),
+            *objects("GetObject", MODELS, "endpoint/{system}/version/bundle.tar.gz"),
+            *listing(MODELS, "endpoint/{system}/version/bundle.tar.gz"),
+        ],
+        f"{system}-training/EvaluationRole": [
+            *function("{system}-evaluation"),
+            *objects("GetObject", MODELS, "training/{system}/run/job/output/output.tar.gz"),
+            *objects("GetObject", DATA, "{system}/{features}/run/manifest.json"),
+            *objects(
+                *("PutObject", MODELS, "reports/{system}/v/report.html"),
+                "evaluations/{system}/v.json",
+            ),
+            *crypto(),
+        ],
+        f"{system}-training/Role": STATE_MACHINE,
+        f"{system}-training/StateMachineEventsRole": [
+            Need("states:StartExecution", "<{system}-training.StateMachine>")
+        ],
+    }
+    if captures:
+        table[f"{system}-features/DriftRole"] = [
+            *glue_job("Drift", [], ["{system}/drift/run/x"]),
+            *objects(
+                *("GetObject", MODELS, "captures/e/v/2026/x.jsonl"),
+                "reports/{system}/v/evaluation.json",
+            ),
+            *listing(MODELS, "captures/e/v/2026/"),
+            *listing(MODELS, "reports/{system}/v/evaluation.json"),
+            Need("ssm:GetParameter", CHAMPION),
+            Need("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "Listening"}),
+        ]
+    return {role: [of(system, need) for need in own] for role, own in table.items()}
+
+
+def of(system: str, need: Need) -> Need:
+    """Fill in a system's names."""
+    resource, context = need.resource, need.context
+    for mark, name in (("{system}", system), ("{features}", SYSTEMS[system].features.name)):
+        resource = resource.replace(mark, name)
+        context = {key: value.replace(mark, name) for key, value in context.items()}
+    return Need(need.action, resource, context)
+
+
+def needs(*, in_vpc: bool, captures: bool) -> dict[str, list[Need]]:
+    """Return what every role needs, by concern and the start of its logical id."""
+    table = {
+        role: own
+        for system in SYSTEMS
+        for role, own in of_system(system, in_vpc=in_vpc, captures=captures).items()
+    }
+    champions = [of(system, Need("ssm:GetParameter", CHAMPION)) for system in SYSTEMS]
+    table |= {
         "data/WheelsCopierRole": [
             *function("place-wheels"),
             Need("s3:GetObject", f"{ASSETS}<wheel>"),
             *objects("PutObject", DATA, "packages/ftfy-6.3.1-py3-none-any.whl"),
             *crypto(),
         ],
-        "country-training/TrainRole": training(in_vpc=in_vpc),
-        "country-training/AssembleRole": [
-            *training(in_vpc=in_vpc),
-            *objects("GetObject", MODELS, "training/country/run/job/output/model.tar.gz"),
-            *objects("GetObject", MODELS, "endpoint/country/version/bundle.tar.gz"),
-            *listing(MODELS, "endpoint/country/version/bundle.tar.gz"),
-        ],
-        "country-training/EvaluationRole": [
-            *function("country-evaluation"),
-            *objects("GetObject", MODELS, "training/country/run/job/output/output.tar.gz"),
-            *objects("GetObject", DATA, "country/features/run/manifest.json"),
-            *objects(
-                "PutObject", MODELS, "reports/country/v/report.html", "evaluations/country/v.json"
-            ),
-            *crypto(),
-        ],
-        "country-training/Role": STATE_MACHINE,
-        "country-training/StateMachineEventsRole": [
-            Need("states:StartExecution", "<country-training.StateMachine>")
-        ],
         "serving/PriorCopierRole": [
             *function("place-prior"),
-            Need("s3:GetObject", f"{ASSETS}<prior>"),
-            *objects("PutObject", MODELS, "endpoint/country/prior/bundle.tar.gz"),
+            *(Need("s3:GetObject", f"{ASSETS}<prior {n}>") for n in range(len(SYSTEMS))),
+            *objects("PutObject", MODELS, *(f"endpoint/{s}/prior/bundle.tar.gz" for s in SYSTEMS)),
             *crypto(),
         ],
         "serving/Role": [
@@ -301,27 +358,13 @@ def needs(*, in_vpc: bool, captures: bool) -> dict[str, list[Need]]:
                 "sagemaker:InvokeEndpoint",
                 "arn:aws:sagemaker:{region}:123456789012:endpoint/listening-{env}-endpoint",
             ),
-            Need("ssm:GetParameter", CHAMPION),
+            *champions,
+        ],
+        "monitoring/NoticeRole": [
+            Need("sns:Publish", "arn:aws:sns:{region}:123456789012:listening-{env}-notices"),
+            *crypto(),
         ],
     }
-    table["monitoring/NoticeRole"] = [
-        Need("sns:Publish", "arn:aws:sns:{region}:123456789012:listening-{env}-notices"),
-        *crypto(),
-    ]
-    if captures:
-        table["country-features/DriftRole"] = [
-            *glue_job("Drift", [], ["country/drift/run/x"]),
-            *objects(
-                "GetObject",
-                MODELS,
-                "captures/e/v/2026/x.jsonl",
-                "reports/country/v/evaluation.json",
-            ),
-            *listing(MODELS, "captures/e/v/2026/"),
-            *listing(MODELS, "reports/country/v/evaluation.json"),
-            Need("ssm:GetParameter", CHAMPION),
-            Need("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "Listening"}),
-        ]
     if in_vpc:
         table["network/FlowRole"] = [
             Need(f"logs:{action}", LOGS + "/listening/{env}/flow:stream")
@@ -390,16 +433,21 @@ def resolve(need: Need, environment: Any, granted: Iterable[Grant]) -> Need:
     generated = {
         "<packages>": r".zip",
         "<wheel>": ".whl",
-        "<prior>": ".gz",
         "<script": ".py",
         "<first>": "isolatedSubnet1",
         "<second>": "isolatedSubnet2",
         "<jobs>": ":security-group/",
         "<TrainRole>": "role/TrainRole",
         "<AssembleRole>": "role/AssembleRole",
-        "<country-training.StateMachine>": "<country-training.StateMachine",
-        "<country-features.StateMachine>": "<country-features.WorkflowStartStateMachine",
+        **{f"<{s}-training.StateMachine>": f"<{s}-training.StateMachine" for s in SYSTEMS},
+        **{
+            f"<{s}-features.StateMachine>": f"<{s}-features.WorkflowStartStateMachine"
+            for s in SYSTEMS
+        },
     }
+    priors = [g.resource for g in granted if ".gz" in g.resource and "assets" in g.resource]
+    for number, prior in enumerate(priors):
+        resource = prior if f"<prior {number}>" in resource else resource
     for mark, part in generated.items():
         if mark in resource:
             resource = next((g.resource for g in granted if part in g.resource), resource)
@@ -418,7 +466,7 @@ def test_a_role_may_do_what_its_step_needs_and_no_more(
     for need in wanted:
         assert any(grant.covers(need) for grant in granted), f"{role} lacks {need}"
     for grant in granted:
-        if grant.resource.endswith(f"function:listening-{name}-country-evaluation:*"):
+        if grant.resource.endswith("-evaluation:*"):
             continue  # versions of the function, which CDK adds
         others = [other for other in granted if other is not grant]
         assert any(not any(other.covers(need) for other in others) for need in wanted), (
@@ -471,4 +519,4 @@ def test_roles_are_passed_to_sagemaker_only(prod: Any) -> None:
     ]
     assert [s["Condition"] for s in statements] == [
         {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
-    ]
+    ] * len(SYSTEMS)

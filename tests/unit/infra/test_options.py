@@ -30,6 +30,7 @@ def custom(synthesise: Callable[..., Any]) -> Any:
                 "serving": {"capture_percent": 25, "invocations_per_instance": 1000},
                 "api": {"jwt": {"issuer": "https://issuer.example", "audience": ["app"]}},
                 "systems": {
+                    "sessions": {"deploy": False},
                     "country": {
                         "schedule": "rate(7 days)",
                         "glue": {"max_retries": 1, "timeout_minutes": 30},
@@ -45,7 +46,7 @@ def custom(synthesise: Callable[..., Any]) -> Any:
                             "assemble": {"gate_metrics": "log_loss", "gate_min_listeners": 5},
                         },
                         "drift": {"retrain": True},
-                    }
+                    },
                 },
             }
         )

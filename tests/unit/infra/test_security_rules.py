@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from listening.systems import SYSTEMS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -136,24 +138,31 @@ def test_the_endpoint_waits_for_the_prior(anywhere: Any) -> None:
 
 def test_updates_leave_the_champion_alone(environment: Callable[[str], Any]) -> None:
     for name in ALL:
-        assert environment(name).one("AWS::SSM::Parameter") == {
-            "Name": f"/listening/{name}/country/champion",
-            "Type": "String",
-            "Value": "prior",
-            "Description": "Bundle version that callers of country name",
-        }
+        parameters = environment(name).resources("AWS::SSM::Parameter").values()
+        assert list(parameters) == [
+            {
+                "Name": f"/listening/{name}/{system}/champion",
+                "Type": "String",
+                "Value": "prior",
+                "Description": f"Bundle version that callers of {system} name",
+            }
+            for system in SYSTEMS
+        ]
 
 
 # Glue
 
 
 def test_gl1_gl3_glue_encrypts_logs_bookmarks_and_output(anywhere: Any) -> None:
-    security = anywhere.one("AWS::Glue::SecurityConfiguration")["EncryptionConfiguration"]
-    assert security["CloudWatchEncryption"]["CloudWatchEncryptionMode"] == "SSE-KMS"
-    assert security["JobBookmarksEncryption"]["JobBookmarksEncryptionMode"] == "CSE-KMS"
-    assert [s["S3EncryptionMode"] for s in security["S3Encryptions"]] == ["SSE-KMS"]
-    resources = anywhere.templates["country-features"]["Resources"]
-    for job in anywhere.resources("AWS::Glue::Job").values():
+    configurations = anywhere.resources("AWS::Glue::SecurityConfiguration").values()
+    assert len(configurations) == len(SYSTEMS)
+    for configuration in configurations:
+        security = configuration["EncryptionConfiguration"]
+        assert security["CloudWatchEncryption"]["CloudWatchEncryptionMode"] == "SSE-KMS"
+        assert security["JobBookmarksEncryption"]["JobBookmarksEncryptionMode"] == "CSE-KMS"
+        assert [s["S3EncryptionMode"] for s in security["S3Encryptions"]] == ["SSE-KMS"]
+    for place, job in anywhere.resources("AWS::Glue::Job").items():
+        resources = anywhere.templates[place.split("/")[0]]["Resources"]
         assert job["SecurityConfiguration"]["Ref"] in resources
 
 
@@ -224,7 +233,7 @@ def test_the_workflow_starts_on_the_ready_object_and_the_schedule(prod: Any, dev
             for rule in environment.resources("AWS::Events::Rule").values()
         }
 
-    starting = {"country-raw-ready", "country-features-ready"}
+    starting = {f"{s}-{what}-ready" for s in SYSTEMS for what in ("raw", "features")}
     assert set(rules(dev)) == {*starting, "job-failed"}
     assert set(rules(prod)) == {*starting, "job-failed", "country-schedule"}
     pattern = rules(prod)["country-raw-ready"]["EventPattern"]["detail"]

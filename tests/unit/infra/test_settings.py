@@ -62,11 +62,12 @@ def test_production_is_in_a_vpc_protected_and_has_two_instances() -> None:
         ),
         (
             'region = "eu-central-1"\nsystems.weather = {}',
-            "[dev] the environment: systems: no weather; there is country",
+            "[dev] the environment: systems: no weather; there is country, sessions",
         ),
         (
-            'region = "eu-central-1"\nsystems.country.deploy = false',
-            "[dev] the environment: systems: deploy at least one of country",
+            'region = "eu-central-1"\n'
+            + "systems.country.deploy = false\nsystems.sessions.deploy = false",
+            "[dev] the environment: systems: deploy at least one of country, sessions",
         ),
         (
             'region = "eu-central-1"\nsystems.country.arguments.embedings.seed = 2',

@@ -17,12 +17,16 @@ from infra import application
 from infra.application import build, cdk
 from infra.constructs.permissions import allow
 from infra.settings import SettingsError, load_settings
+from listening.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[3]
-CONCERNS = ["api", "country-features", "country-training", "data", "monitoring", "serving"]
+CONCERNS = sorted(
+    ["api", "data", "monitoring", "serving"]
+    + [f"{system}-{concern}" for system in SYSTEMS for concern in ("features", "training")]
+)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from infra.settings import GlueSettings, Settings, SystemSettings
+from listening.systems import SYSTEMS
 
 
 def definition(environment: Any) -> dict[str, Any]:
@@ -23,6 +24,26 @@ def test_every_rule_starts_the_workflow_by_the_machine_that_waits(prod: Any) -> 
     }
     assert set(targets) == {"raw-ready", "schedule"}
     assert all(arn.startswith("<country-features.WorkflowStart") for arn in targets.values())
+
+
+def test_a_batch_without_a_needed_table_starts_nothing(prod: Any) -> None:
+    states = definition(prod)["States"]
+    begin, named = states["IsABatch"], states["NameBatch"]
+    assert begin["Choices"][0]["Variable"] == "$.event.detail.object.key"
+    assert begin["Default"] == "StartRun"  # a schedule names no batch
+    assert "StringSplit" in named["Parameters"]["batch.$"]
+    seen, state = [], named["Next"]
+    while state != "StartRun":
+        look, choice = states[state], states[states[state]["Next"]]
+        seen.append(look["Parameters"]["Prefix.$"].split("'")[1])
+        assert look["Resource"].endswith("aws-sdk:s3:listObjectsV2")
+        others = choice["Default"]
+        while others.startswith("LookFor"):
+            others = states[states[others]["Next"]]["Default"]
+        assert states[others]["Parameters"]["lacks"] in SYSTEMS["country"].needs
+        assert "Next" not in states[others]
+        state = choice["Choices"][0]["Next"]
+    assert seen == ["raw/{}/users", "raw/{}/plays"]
 
 
 def test_a_run_under_way_is_waited_for(prod: Any) -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from listening.systems import SYSTEMS
 from ops import forgetting, store
 from ops.cli.app import app
 
@@ -71,6 +72,7 @@ def test_a_listener_is_gone_from_every_version(kept: Aws) -> None:
         "country/features/": {"rows": 2, "versions": 2},
         "country/scoring/": {"rows": 1, "versions": 1},
         "country/drift/": {"rows": 0, "versions": 0},
+        **{f"sessions/{job.name}/": {"rows": 0, "versions": 0} for job in SYSTEMS["sessions"].jobs},
         "captures/": {"rows": 2, "versions": 1},
     }
     assert forgetting.find_listener(kept.connection, "u") == []

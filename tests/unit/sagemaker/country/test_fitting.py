@@ -8,6 +8,7 @@ import lightgbm
 import numpy as np
 import pytest
 
+import hosts
 from country import fitting
 from country.features import FeaturesManifest, Listeners, read_listeners
 from country.fitting import Task, country_task, fit, flat_task, region_task
@@ -68,7 +69,7 @@ def test_a_country_model_sees_its_own_countries_only(manifest):
 
 
 def test_threads_do_not_change_the_model(manifest, splits, monkeypatch):
-    monkeypatch.setattr(fitting, "VALUES_PER_THREAD", 10)
+    monkeypatch.setattr(hosts, "VALUES_PER_THREAD", 10)
     task = flat_task(manifest.regions, manifest.train_counts)
     one = fitted(manifest, splits, task, RECIPE, num_threads=1)
     two = fitted(manifest, splits, task, RECIPE, num_threads=2)
