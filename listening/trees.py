@@ -72,24 +72,73 @@ def predict(
     """
     result = np.empty((len(rows), outputs))
     length = ctypes.c_int64()
-    status = _LIB.LGBM_BoosterPredictForMat(
-        trees._handle,
-        rows.ctypes.data_as(ctypes.c_void_p),
-        ctypes.c_int(_FLOAT32),
-        ctypes.c_int32(rows.shape[0]),
-        ctypes.c_int32(rows.shape[1]),
-        ctypes.c_int(1),  # row-major
-        ctypes.c_int(kind),
-        ctypes.c_int(0),
-        ctypes.c_int(-1),
-        ctypes.c_char_p(_PARAMETERS),
-        ctypes.byref(length),
-        result.ctypes.data_as(ctypes.c_void_p),
+    _check(
+        _LIB.LGBM_BoosterPredictForMat(
+            trees._handle,
+            rows.ctypes.data_as(ctypes.c_void_p),
+            ctypes.c_int(_FLOAT32),
+            ctypes.c_int32(rows.shape[0]),
+            ctypes.c_int32(rows.shape[1]),
+            ctypes.c_int(1),  # row-major
+            ctypes.c_int(kind),
+            ctypes.c_int(0),
+            ctypes.c_int(-1),
+            ctypes.c_char_p(_PARAMETERS),
+            ctypes.byref(length),
+            result.ctypes.data_as(ctypes.c_void_p),
+        )
     )
+    return result
+
+
+def _check(status: int) -> None:
     if status:
         _LIB.LGBM_GetLastError.restype = ctypes.c_char_p
         raise ArchiveError(f"LightGBM: {_LIB.LGBM_GetLastError().decode('utf-8', 'replace')}")
-    return result
+
+
+class RowPredictor:
+    """Raw scores of trees with one output, one row at a time without what each call sets up.
+
+    Parameters
+    ----------
+    trees
+        The model.
+    """
+
+    def __init__(self, trees: lightgbm.Booster) -> None:
+        self._trees = trees  # which the configuration belongs to
+        self._config = ctypes.c_void_p()
+        _check(
+            _LIB.LGBM_BoosterPredictForMatSingleRowFastInit(
+                trees._handle,
+                ctypes.c_int(RAW_SCORE),
+                ctypes.c_int(0),
+                ctypes.c_int(-1),
+                ctypes.c_int(_FLOAT32),
+                ctypes.c_int32(trees.num_feature()),
+                ctypes.c_char_p(_PARAMETERS),
+                ctypes.byref(self._config),
+            )
+        )
+
+    def __call__(self, row: npt.NDArray[np.float32]) -> float:
+        """Return the score of a contiguous row, (width,)."""
+        length, score = ctypes.c_int64(), ctypes.c_double()
+        _check(
+            _LIB.LGBM_BoosterPredictForMatSingleRowFast(
+                self._config,
+                ctypes.c_void_p(row.ctypes.data),
+                ctypes.byref(length),
+                ctypes.byref(score),
+            )
+        )
+        return score.value
+
+    def __del__(self) -> None:
+        """Give the configuration back."""
+        if self._config:
+            _LIB.LGBM_FastConfigFree(self._config)
 
 
 def portable(text: str) -> str:

@@ -120,7 +120,8 @@ def _question(entry: Any, where: str, gap_s: float, shared: Mapping[str, Any]) -
     if document.get("plays") is not None:
         history = _of_plays(document["plays"], where, gap_s)
     else:
-        history = _of_sessions(document.get("sessions") or [], where)
+        sessions = document.get("sessions")
+        history = _of_sessions([] if sessions is None else sessions, where)
     if document.get("open_session") is not None:
         history.sessions.append(_session(document["open_session"], f"{where}open_session"))
     given = document.get("now")

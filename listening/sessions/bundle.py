@@ -19,7 +19,7 @@ from listening.sessions.clusters import Clusters
 from listening.sessions.forecast import LEVELS, Floats, remaining_seconds, seconds
 from listening.sessions.moments import MOMENT_FEATURES
 from listening.sessions.state import FEATURES
-from listening.trees import RAW_SCORE, predict, read_trees
+from listening.trees import RAW_SCORE, RowPredictor, predict, read_trees
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,13 +97,18 @@ class QuantileModel:
             read_trees(text, name=f"{name} {level}", width=width)
             for level, text in zip(LEVELS, trees.texts, strict=True)
         ]
+        self._of_one = [RowPredictor(model) for model in self._trees]
         self._centre, self._scale = trees.centre, trees.scale
         self._offsets = np.array(trees.offsets)
 
     def roots(self, rows: npt.NDArray[np.float32]) -> Floats:
         """Return quantiles of what the trees learned, (n, 9), of features, (n, width)."""
-        scores = [predict(trees, rows, kind=RAW_SCORE, outputs=1) for trees in self._trees]
-        return np.asarray(self._centre + self._scale * np.hstack(scores) + self._offsets)
+        if len(rows) == 1:
+            scores = np.array([[score(rows[0]) for score in self._of_one]])
+        else:
+            every = [predict(trees, rows, kind=RAW_SCORE, outputs=1) for trees in self._trees]
+            scores = np.hstack(every)
+        return np.asarray(self._centre + self._scale * scores + self._offsets)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A system is five small files, an entry and the lines that name them: docs/new-system.md's walk.
 
-The project is copied, the files and lines are added, and nothing else is changed; country is left
-out of the copy's environment.
+The project is copied, the files and lines are added, and nothing else is changed; the other systems
+are left out of the copy's environment.
 """
 
 from __future__ import annotations
@@ -35,23 +35,24 @@ INSTALLED = (".venv", ".venvs", "node_modules")
 LINES = {
     "listening/systems.py": [
         ("SYSTEMS = {", (SYSTEM / "entry.txt").read_text() + "\nSYSTEMS = {"),
-        ("in (COUNTRY,)}", "in (COUNTRY, COUNTS)}"),
+        ("in (COUNTRY, SESSIONS)}", "in (COUNTRY, SESSIONS, COUNTS)}"),
     ],
     "sagemaker/entry.py": [
         ("from job import Job\n", "from counts import TASKS as COUNTS, judge as judge_counts\n"
                                   "from job import Job\n"),
-        ('{"country": judge_country}', '{"country": judge_country, "counts": judge_counts}'),
-        ("    **COUNTRY,\n", "    **COUNTRY,\n    **COUNTS,\n"),
+        ('"sessions": judge_sessions}', '"sessions": judge_sessions, "counts": judge_counts}'),
+        ("    **SESSIONS,\n", "    **SESSIONS,\n    **COUNTS,\n"),
     ],
     "inference/handlers.py": [
         ("import HANDLERS as COUNTRY\n", "import HANDLERS as COUNTRY\n"
                                          "from inference.counts import HANDLERS as COUNTS\n"),
-        ("{**COUNTRY}", "{**COUNTRY, **COUNTS}"),
+        ("{**COUNTRY, **SESSIONS}", "{**COUNTRY, **SESSIONS, **COUNTS}"),
     ],
     "infra/environments.toml": [
         ("[local.systems.country]\n", "[local.systems.counts]\n"
                                       "training = { capacity_wait_seconds = 1 }\n\n"
                                       "[local.systems.country]\ndeploy = false\n"),
+        ("[local.systems.sessions]\n", "[local.systems.sessions]\ndeploy = false\n"),
     ],
 }  # fmt: skip
 """By file: what stands there, and what it becomes."""
