@@ -22,7 +22,7 @@ from listening.errors import ResourceError
 from listening.resources import output
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 NAME = re.compile(r"[a-z]{2,16}")
 SLUG = 12
@@ -135,6 +135,8 @@ class Task:
         What it minimises on validation and prints as `validation_metric` says.
     hyperparameters
         Names of hyperparameters that an environment's settings may give.
+    optional
+        Trained only where an environment's settings name it.
     """
 
     name: str
@@ -144,6 +146,7 @@ class Task:
     machine: Machine = "large"
     metric: str = "log_loss"
     hyperparameters: tuple[str, ...] = ()
+    optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,6 +254,11 @@ class System:
                     f"task '{task.name}' of system {self.name} must have another name, of at most "
                     f"{SLUG} characters"
                 )
+        if self.train and all(task.optional for task in self.train):
+            raise ResourceError(
+                f"system {self.name}: every task is optional; it must have one that is always "
+                "trained, or none at all"
+            )
 
     @cached_property
     def workflow(self) -> tuple[Job, ...]:
@@ -261,6 +269,15 @@ class System:
     def features(self) -> Job:
         """The job whose runs are trained on."""
         return self.workflow[-1]
+
+    @property
+    def optional_tasks(self) -> tuple[str, ...]:
+        """The names of the tasks that are trained only where settings name them."""
+        return tuple(task.name for task in self.train if task.optional)
+
+    def trained(self, optional: Collection[str] = ()) -> tuple[Task, ...]:
+        """Return the tasks that are trained, in their order, where these optional ones are."""
+        return tuple(t for t in self.train if not t.optional or t.name in optional)
 
     def script(self, job: Job) -> str:
         """Return the path of a job's script within ``glue_jobs/``."""
@@ -423,6 +440,10 @@ _QUANTILE_TREES = (
     *("feature_fraction", "bagging_fraction", "bagging_freq", "max_rounds"),
     *("early_stopping_rounds", "seed"),
 )
+_RECURRENT = (
+    *("layers", "hidden", "dropout", "optimizer", "learning_rate", "batch", "epochs", "patience"),
+    "seed",
+)
 
 SESSIONS = System(
     name="sessions",
@@ -469,6 +490,16 @@ SESSIONS = System(
             channels=_SESSIONS,
             metric="pinball",
             hyperparameters=(*_QUANTILE_TREES, "moments"),
+        ),
+        *(
+            Task(
+                name=cell,
+                channels=_SESSIONS,
+                metric="pinball",
+                hyperparameters=_RECURRENT,
+                optional=True,
+            )
+            for cell in ("gru", "lstm")
         ),
     ),
     assemble=(

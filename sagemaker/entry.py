@@ -33,6 +33,7 @@ from job import Job
 from listening.errors import DataError, ListeningError
 from listening.systems import ASSEMBLE, SYSTEMS
 from sessions.judging import judge as judge_sessions
+from sessions.recurrent_task import TASKS as RECURRENT
 from sessions.single import TASKS as SESSIONS
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ JUDGES: dict[str, Judge] = {"country": judge_country, "sessions": judge_sessions
 TASKS: dict[str, Callable[[Job], None]] = {
     **COUNTRY,
     **SESSIONS,
+    **RECURRENT,
     **{
         f"{name}.{ASSEMBLE}": partial(assemble, system=SYSTEMS[name], judge=judge)
         for name, judge in JUDGES.items()

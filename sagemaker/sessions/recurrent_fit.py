@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 QUANTILES = tuple(level / 10 for level in range(1, 10))
 MEDIAN = (0.5,)
+OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
+"""Names of Keras."""
+MOST_LAYERS = 8
 LOCK = "requirements/recurrent.txt"
 ROWS_TO_JUDGE = 2_048
 """Validation rows at once: their number changes nothing but the time."""
@@ -97,7 +100,7 @@ class RecurrentSettings:
     loss
         ``pinball``: quantiles 0.1 to 0.9; ``mae``: the median alone. Both of log length.
     optimizer
-        A name of Keras: ``adam``, ``adamw``, ``nadam``, ``rmsprop``, ``sgd``.
+        One of `OPTIMIZERS`.
     learning_rate
         Its step.
     batch
@@ -106,6 +109,11 @@ class RecurrentSettings:
         The most there are.
     patience
         Epochs without a better validation loss before training stops.
+
+    Raises
+    ------
+    DataError
+        One is out of its range.
     """
 
     layers: int = 1
@@ -117,6 +125,25 @@ class RecurrentSettings:
     batch: int = 256
     epochs: int = 60
     patience: int = 5
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        rules = {
+            "layers": 1 <= self.layers <= MOST_LAYERS,
+            "hidden": self.hidden >= 1,
+            "dropout": 0 <= self.dropout < 1,
+            "loss": self.loss in ("pinball", "mae"),
+            "optimizer": self.optimizer in OPTIMIZERS,
+            "learning_rate": 0 < self.learning_rate <= 1,
+            "batch": self.batch >= 1,
+            "epochs": self.epochs >= 1,
+            "patience": self.patience >= 1,
+        }
+        for name, holds in rules.items():
+            if not holds:
+                raise DataError(
+                    f"hyperparameter '{name}' is out of its range: {getattr(self, name)}"
+                )
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -218,10 +245,8 @@ def network(
     Raises
     ------
     DataError
-        Keras is not installed, or there is no layer.
+        Keras is not installed.
     """
-    if settings.layers < 1:
-        raise DataError(f"recurrent settings: layers must be 1 or more, not {settings.layers}")
     layers = load_keras().layers
     steps = layers.Input((n_steps, n_features), name="steps")
     mask = layers.Input((n_steps,), dtype="bool", name="mask")

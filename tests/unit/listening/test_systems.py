@@ -57,6 +57,19 @@ def test_an_entry_that_would_make_invalid_names_is_refused() -> None:
         replace(COUNTRY, jobs=(Job(name="one", makes="", reads=("nothing_there",)),), catalog=())
 
 
+def test_an_optional_task_is_trained_only_where_it_is_named() -> None:
+    sessions = SYSTEMS["sessions"]
+    assert sessions.optional_tasks == ("gru", "lstm")
+    required = [task.name for task in sessions.train if not task.optional]
+    assert [task.name for task in sessions.trained()] == required
+    assert [task.name for task in sessions.trained(["lstm"])] == [*required, "lstm"]
+    assert [task.name for task in sessions.trained(["lstm", "gru"])] == [*required, "gru", "lstm"]
+    assert COUNTRY.trained() == COUNTRY.train
+    only = Task(name="one", channels=(Channel(name="train", prefix="x/"),), optional=True)
+    with pytest.raises(ResourceError, match="every task is optional"):
+        replace(COUNTRY, train=(only,))
+
+
 def test_a_metric_is_read_as_it_is_printed() -> None:
     name, pattern = validation_metric("log_loss")
     assert (name, pattern) == ("validation:log_loss", "validation:log_loss=([0-9.]+);")
