@@ -9,6 +9,12 @@ RUN apt-get update \
 COPY requirements/image.txt /tmp/image.txt
 RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --no-deps --requirement /tmp/image.txt
+# Keras on JAX, which only the optional training tasks need; what both locks name they pin alike.
+ARG RECURRENT=false
+COPY requirements/recurrent.txt /tmp/recurrent.txt
+RUN if [ "${RECURRENT}" = true ]; then \
+        /opt/venv/bin/pip install --no-cache-dir --no-deps --requirement /tmp/recurrent.txt; \
+    fi
 
 FROM ${BASE_IMAGE}
 # What SageMaker looks for before it serves several models from one container.

@@ -6,7 +6,7 @@ PARALLEL := --numprocesses auto --dist loadscope
 DATA ?=
 SYSTEM ?= country
 
-.PHONY: help setup run test unit process spark integration real lint format wheels lock clean docs bench
+.PHONY: help setup run test unit process spark integration real lint format wheels recurrent lock clean docs bench
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -52,6 +52,10 @@ wheels: setup  ## the wheels that the Glue jobs get on AWS, into build/wheels
 	@$(PYTHON) -m pip download -q --only-binary :all: --no-deps --python-version 3.11 --implementation cp \
 	  --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform any \
 	  -d build/wheels -r requirements/glue.txt && ls build/wheels
+
+recurrent: setup  ## Keras, which the optional tasks gru and lstm of system sessions train with
+	@for environment in .venv .venvs/image; do \
+	  $(BIN)/uv pip install -q --python $$environment/bin/python -r requirements/recurrent.txt || exit 1; done
 
 lock: setup  ## compile the locks anew from their .in files
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; \

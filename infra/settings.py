@@ -93,6 +93,12 @@ class SystemSettings(_Section):
     training: TrainingSettings = TrainingSettings()
     hyperparameters: Given = {}
     """Of its training tasks, by task: recipes, and the gate's rules under ``assemble``."""
+    optional_tasks: tuple[str, ...] = ()
+    """Training tasks that are left out where they are not named here.
+
+    The image that CDK builds then holds what they need; one of `Settings.image_uri` must have been
+    built with ``--build-arg RECURRENT=true``.
+    """
     drift: DriftSettings | None = None
     """Watch for drift; needs captures."""
 
@@ -183,6 +189,11 @@ class Settings(_Section):
         own = {name: self.systems.get(name, SystemSettings()) for name in SYSTEMS}
         return {name: settings for name, settings in own.items() if settings.deploy}
 
+    @property
+    def trains_optional_tasks(self) -> bool:
+        """Whether a system that is deployed trains one of its optional tasks."""
+        return any(own.optional_tasks for own in self.deployed.values())
+
     @model_validator(mode="after")
     def _systems_are_known(self) -> Settings:
         for name, own in self.systems.items():
@@ -191,6 +202,8 @@ class Settings(_Section):
             jobs = {job.name: job.arguments for job in system.jobs}
             tasks = {task.name: task.hyperparameters for task in system.train}
             tasks[ASSEMBLE] = (GATE_METRICS, *system.assemble_hyperparameters)
+            where = f"systems.{name}.optional_tasks"
+            _check_known(where, own.optional_tasks, system.optional_tasks)
             for field, given, known in (
                 ("arguments", own.arguments, jobs),
                 ("hyperparameters", own.hyperparameters, tasks),
@@ -199,6 +212,12 @@ class Settings(_Section):
                 _check_known(where, given, known)
                 for taker, values in given.items():
                     _check_known(f"{where}.{taker}", values, known[taker])
+            for task in system.optional_tasks:
+                if task in own.hyperparameters and task not in own.optional_tasks:
+                    raise ValueError(
+                        f"systems.{name}.hyperparameters.{task}: the task is not trained; name it "
+                        f"in systems.{name}.optional_tasks, or leave this away"
+                    )
             if own.drift and not system.drift:
                 raise ValueError(f"systems.{name}.drift: the system has no measures of drift")
             if own.drift and not self.serving.capture_percent:

@@ -193,7 +193,8 @@ class TrainingStack(BaseStack):
         Tasks train side by side; Step Functions gives up after a year.
         """
         settings = self._own.training
-        most = max((task.most for task in self._system.train), default=0)
+        tasks = self._system.trained(self._own.optional_tasks)
+        most = max((task.most for task in tasks), default=0)
         rounds = math.ceil(most / settings.max_concurrent_jobs)
         seconds = 2 * (rounds + 1) * longest_seconds(settings)
         return cdk.Duration.seconds(min(seconds, cdk.Duration.days(365).to_seconds()))

@@ -33,7 +33,10 @@ class ContainerImage(Construct):
                 self,
                 "Asset",
                 directory=str(ROOT),
-                build_args={"BASE_IMAGE": settings.base_image},
+                build_args={
+                    "BASE_IMAGE": settings.base_image,
+                    **({"RECURRENT": "true"} if settings.trains_optional_tasks else {}),
+                },
                 platform=ecr_assets.Platform.LINUX_AMD64,
             )
             self.uri = asset.image_uri

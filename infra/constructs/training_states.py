@@ -84,6 +84,7 @@ class TrainingStates(Construct):
         self._stack = scope
         self._parts = parts
         self._system = parts.system
+        self._tasks = parts.system.trained(parts.settings.optional_tasks)
         self._names = scope.names.of(parts.system.name)
         self.definition = self._build_definition()
 
@@ -245,7 +246,7 @@ class TrainingStates(Construct):
                 "run.$": "$.run",
                 "items": {
                     f"{task.name}.$": f"$.features.manifest.{task.each}"
-                    for task in self._system.train
+                    for task in self._tasks
                     if task.each
                 },
             },
@@ -310,11 +311,11 @@ class TrainingStates(Construct):
         )
 
     def _build_train_all(self) -> sfn.Parallel | sfn.Pass:
-        """Train what the system's entry says, side by side.
+        """Train what the system's entry and the settings say, side by side.
 
         The result is a flat list of ``{"name": <training job>, "model": <model>}``.
         """
-        if not self._system.train:
+        if not self._tasks:
             return sfn.Pass(self, "TrainNothing", parameters={"jobs": []}, result_path="$.trained")
         return sfn.Parallel(
             self,
@@ -324,7 +325,7 @@ class TrainingStates(Construct):
         ).branch(
             *(
                 self._build_mapped(task) if task.each else self._build_single(task)
-                for task in self._system.train
+                for task in self._tasks
             )
         )
 
@@ -388,7 +389,7 @@ class TrainingStates(Construct):
                     **self._channels(self._system.assemble),
                     **(
                         {"models": InputChannel(models, f"{self._training}{{}}/", ("$.run",))}
-                        if self._system.train
+                        if self._tasks
                         else {}
                     ),
                     "champion": InputChannel(models, champion, ("$.champion.version",)),

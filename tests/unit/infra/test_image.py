@@ -76,6 +76,19 @@ def test_every_requirement_is_pinned() -> None:
     assert all(re.match(r"[a-z0-9._\[\],-]+==\S+", line, re.I) for line in requirements)
 
 
+def test_what_optional_tasks_need_is_left_out_unless_asked_for_and_fits() -> None:
+    assert "ARG RECURRENT=false" in DOCKERFILE.splitlines()
+    (step,) = re.findall(r"^RUN if (.+?); then", DOCKERFILE, re.M)
+    assert step == '[ "${RECURRENT}" = true ]'
+    image, recurrent = (
+        dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements" / lock).read_text(), re.M))
+        for lock in ("image.txt", "recurrent.txt")
+    )
+    shared = image.keys() & recurrent.keys()
+    assert "numpy" in shared
+    assert {name: image[name] for name in shared} == {name: recurrent[name] for name in shared}
+
+
 def test_the_build_context_holds_what_is_copied() -> None:
     ignore = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignore[1] == "*"

@@ -81,6 +81,19 @@ def test_production_is_in_a_vpc_protected_and_has_two_instances() -> None:
             'region = "eu-central-1"\nsystems.country.hyperparameters.assemble.gate = 1',
             "systems.country.hyperparameters.assemble: no gate; there is gate_metrics",
         ),
+        (
+            'region = "eu-central-1"\nsystems.sessions.optional_tasks = ["gru", "start"]',
+            "systems.sessions.optional_tasks: no start; there is gru, lstm",
+        ),
+        (
+            'region = "eu-central-1"\nsystems.country.optional_tasks = ["gru"]',
+            "systems.country.optional_tasks: no gru; there is nothing to set",
+        ),
+        (
+            'region = "eu-central-1"\nsystems.sessions.hyperparameters.gru.hidden = 8',
+            "systems.sessions.hyperparameters.gru: the task is not trained; name it in "
+            "systems.sessions.optional_tasks, or leave this away",
+        ),
     ],
 )
 def test_a_wrong_value_names_field_and_reason(tmp_path: Path, toml: str, expected: str) -> None:
@@ -101,6 +114,22 @@ def test_instances_that_cannot_run_the_image_or_take_the_key_are_refused(
     file.write_text(f'[dev]\nregion = "eu-central-1"\n{serving}\n')
     with pytest.raises(SettingsError, match=r"serving.instance_type: .* pattern"):
         load_settings("dev", file=file)
+
+
+def test_optional_tasks_are_named_with_their_hyperparameters(tmp_path: Path) -> None:
+    file = tmp_path / "environments.toml"
+    file.write_text(
+        '[dev]\nregion = "eu-central-1"\n[dev.systems.sessions]\noptional_tasks = ["lstm"]\n'
+        "hyperparameters = { lstm = { hidden = 32, dropout = 0.2 } }\n"
+    )
+    settings = load_settings("dev", file=file)
+    own = settings.deployed["sessions"]
+    assert own.optional_tasks == ("lstm",)
+    assert own.task_hyperparameters("lstm") == {"hidden": "32", "dropout": "0.2"}
+    assert settings.trains_optional_tasks
+    assert not load_settings("dev").trains_optional_tasks
+    file.write_text(file.read_text() + "deploy = false\n")
+    assert not load_settings("dev", file=file).trains_optional_tasks
 
 
 def test_all_wrong_fields_are_named_at_once(tmp_path: Path) -> None:

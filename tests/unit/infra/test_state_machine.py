@@ -246,3 +246,36 @@ def test_what_an_execution_answers(definition: dict[str, Any]) -> None:
         answer = definition["States"][name]["Parameters"]
         assert answer["published"] is published
         assert {"bundle_version.$", "decision.$", "reasons.$", "metrics.$"} <= set(answer)
+
+
+@pytest.mark.parametrize("optional", [(), ("lstm",), ("gru", "lstm")])
+def test_optional_tasks_are_trained_where_the_settings_name_them(
+    synthesise: Any, optional: tuple[str, ...]
+) -> None:
+    given = {task: {"hidden": 8} for task in optional}
+    own = SystemSettings(optional_tasks=optional, hyperparameters=given)
+    found = synthesise(
+        Settings(
+            environment="custom", region="eu-central-1", systems={"sessions": own}, wheels=False
+        )
+    )
+    machine = found.one("AWS::StepFunctions::StateMachine", "sessions-training")
+    states = every_state(json.loads(found.text(machine["DefinitionString"], "sessions-training")))
+    assert len(states["TrainModels"]["Branches"]) == 2 + len(optional)
+    trained = {
+        name: state["Parameters"]
+        for name, state in states.items()
+        if name.endswith("Train") and name != "AssembleTrain"
+    }
+    names = ("Start", "Remaining", *(task.capitalize() for task in optional))
+    assert set(trained) == {f"{name}Train" for name in names}
+    for task in optional:
+        request = trained[f"{task.capitalize()}Train"]
+        assert request["HyperParameters"] == {"task": f"sessions.{task}", "hidden": "8"}
+        channels = {channel["ChannelName"] for channel in request["InputDataConfig"]}
+        assert channels == {"features", "train", "validation"}
+        (metric,) = request["AlgorithmSpecification"]["MetricDefinitions"]
+        assert metric["Name"] == "validation:pinball"
+    assets = [json.loads(f.read_text())["dockerImages"] for f in found.folder.glob("*.assets.json")]
+    (source,) = {h: image["source"] for one in assets for h, image in one.items()}.values()
+    assert source["dockerBuildArgs"].get("RECURRENT") == ("true" if optional else None)
