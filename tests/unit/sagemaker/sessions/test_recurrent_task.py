@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import fields, replace
 
@@ -222,3 +223,12 @@ def test_the_entry_names_what_the_task_takes(cell):
     assert task.hyperparameters == (*SETTINGS, "seed")
     assert {*SETTINGS, "loss"} == {field.name for field in fields(RecurrentSettings)}
     assert task.metric == recurrent_task.METRIC
+
+
+def test_jax_computes_on_the_threads_of_the_job(monkeypatch):
+    monkeypatch.setenv("NPROC", "64")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=somewhere")
+    recurrent_task.limit_threads(1)
+    assert os.environ["NPROC"] == "1"
+    flags = "--xla_dump_to=somewhere --xla_cpu_multi_thread_eigen=false"
+    assert os.environ["XLA_FLAGS"] == flags
