@@ -18,6 +18,7 @@ from listening.errors import ArchiveError
 from listening.sessions.clusters import Clusters
 from listening.sessions.forecast import LEVELS, Floats, remaining_seconds, seconds
 from listening.sessions.moments import MOMENT_FEATURES
+from listening.sessions.recurrent_model import CONTENT, RecurrentModel, write_recurrent
 from listening.sessions.state import FEATURES
 from listening.trees import RAW_SCORE, RowPredictor, predict, read_trees
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from listening.archive import Archive, ArchiveWriter
+    from listening.sessions.recurrent import Recurrent
 
 BUNDLE, MODEL, PRIOR = "sessions.bundle", "sessions.model", "sessions.prior"
 START, REMAINING = "start", "remaining"
@@ -127,6 +129,8 @@ class Parts:
         Quantiles of the lengths trained on, in seconds, (9,).
     gap_s
         The silence that ends a session.
+    recurrent
+        The net that forecasts the length at the start instead, where it was better.
     """
 
     start: QuantileTrees
@@ -135,10 +139,11 @@ class Parts:
     clusters: Clusters
     everyone: tuple[float, ...]
     gap_s: float
+    recurrent: Recurrent | None = None
 
     def write(self, archive: ArchiveWriter) -> dict[str, Any]:
         """Write the files into an archive, and return its content."""
-        return {
+        content: dict[str, Any] = {
             "levels": list(LEVELS),
             "features": list(FEATURES),
             "gap_s": self.gap_s,
@@ -151,6 +156,9 @@ class Parts:
                 for cluster, trees in self.of_cluster.items()
             },
         }
+        if self.recurrent is not None:
+            content[CONTENT] = write_recurrent(archive, CONTENT, self.recurrent)
+        return content
 
 
 class SessionsBundle:
@@ -183,6 +191,8 @@ class SessionsBundle:
             raise ArchiveError(f"{archive.manifest}: not a bundle's content ({error!r})") from error
         self._start = self._model(content.get(START), START)
         self._remaining = self._model(content.get(REMAINING), REMAINING)
+        net = content.get(CONTENT)
+        self.recurrent = None if net is None else RecurrentModel(archive, net)
         self._of_cluster = {
             c: self._model(document, START, f"{START} of cluster {c}")
             for c, document in of_cluster.items()
@@ -193,7 +203,7 @@ class SessionsBundle:
         return QuantileModel(trees, name=name or kind, width=len(COLUMNS[kind]))
 
     def lengths(self, rows: npt.NDArray[np.float32], clusters: Sequence[int]) -> Floats:
-        """Return quantiles of the length of a session that begins, in seconds, (n, 9).
+        """Return the trees' quantiles of the length of a session that begins, in seconds, (n, 9).
 
         Parameters
         ----------

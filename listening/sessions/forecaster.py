@@ -12,6 +12,7 @@ from listening.sessions.bundle import SessionsBundle
 from listening.sessions.cut import GAP_S
 from listening.sessions.forecast import PRIOR, longer_than
 from listening.sessions.moments import within
+from listening.sessions.sequence import STEPS
 from listening.sessions.state import NOBODY, Profile, Session, State
 
 if TYPE_CHECKING:
@@ -119,7 +120,13 @@ class Forecaster:
         remaining: dict[int, Floats] = {}
         begin = [i for i, moment in enumerate(moments) if moment.going_on is None]
         if begin:
-            found = bundle.lengths(features[begin], [clusters[i] for i in begin])
+            found = (
+                bundle.lengths(features[begin], [clusters[i] for i in begin])
+                if bundle.recurrent is None
+                else bundle.recurrent.quantiles_of_many(
+                    [moments[i].earlier[-STEPS - 1 :] for i in begin], features[begin]
+                )
+            )
             lengths = dict(zip(begin, found, strict=True))
         elapsed = [_elapsed(moment) for moment in moments]
         open_ = [(i, m.going_on) for i, m in enumerate(moments) if m.going_on is not None]

@@ -14,6 +14,7 @@ from listening.sessions.forecast import HOUR, LEVELS, MEDIAN, longer_than
 from sessions.baselines import running_quantiles, training_means
 from sessions.data import Sessions, joined, moments
 from sessions.fitting import pinball
+from sessions.recurrent_task import sequences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -214,14 +215,15 @@ def evaluate(subject: Subject) -> Evaluation:
     means = training_means(subject.train)
     mean = np.array([means.get(u, np.nan) for u in test.user_ids.tolist()])[test.listener]
     mean = np.where(np.isnan(mean), subject.train.length.mean(), mean)
+    earlier = {"train": subject.train, "validation": subject.validation}
     forecasts = {
-        BUNDLE: _lengths(subject.bundle, test),
+        BUNDLE: _lengths(subject.bundle, test, earlier),
         HISTORY: history,
         EVERYONE: np.tile(everyone, (len(test), 1)),
         MEAN: np.tile(mean[:, None], (1, len(LEVELS))),
     }
     if subject.champion:
-        forecasts[CHAMPION] = _lengths(subject.champion, test)
+        forecasts[CHAMPION] = _lengths(subject.champion, test, earlier)
     judged = {name: Judged.of(test, quantiles) for name, quantiles in forecasts.items()}
     intervals, differences = bootstrap(
         judged, summary, against=[(BUNDLE, name) for name in judged if name != BUNDLE]
@@ -248,7 +250,11 @@ def evaluate(subject: Subject) -> Evaluation:
     )
 
 
-def _lengths(bundle: SessionsBundle, sessions: Sessions) -> Floats:
+def _lengths(bundle: SessionsBundle, sessions: Sessions, before: Mapping[str, Sessions]) -> Floats:
+    """Return forecasts of sessions, given the splits that hold what came before them."""
+    if bundle.recurrent is not None:
+        told = sequences({**before, "asked": sessions})["asked"]
+        return bundle.recurrent.quantiles_of(told.steps, told.lengths, sessions.features)
     clusters = bundle.clusters.nearest(sessions.summary)
     return bundle.lengths(sessions.features, clusters.tolist())
 
@@ -277,7 +283,7 @@ def _held_out(subject: Subject, everyone: Floats) -> dict[str, float]:
     held = subject.held_out
     if held is None:
         return {}
-    own = Judged.of(held, _lengths(subject.bundle, held)).columns
+    own = Judged.of(held, _lengths(subject.bundle, held, {})).columns
     history = running_quantiles(held.listener, held.length, everyone)
     theirs = Judged.of(held, history).columns
     alike = Judged.of(held, np.tile(everyone, (len(held), 1))).columns

@@ -11,6 +11,7 @@ from listening.archive import ArchiveWriter, load
 from listening.errors import ArchiveError, DataError
 from listening.sessions.bundle import BUNDLE, REMAINING, START, Parts, QuantileTrees, SessionsBundle
 from listening.sessions.clusters import Clusters
+from listening.sessions.recurrent_model import CONTENT, RecurrentModel
 from sessions.data import FeaturesManifest, Sessions, read_sessions
 from sessions.evaluation import Subject, evaluate
 from sessions.model_card import model_card
@@ -33,7 +34,10 @@ def judge(case: Case) -> Judgement:
     job = case.job
     manifest = FeaturesManifest.read(job.channel("features"))
     models = _models(case.models, manifest)
-    _write_bundle(job.model_folder, models, manifest)
+    trainings = {name: _training(model) for name, model in models.items()}
+    losses = {name: float(training["pinball"]) for name, training in trainings.items()}
+    del losses[REMAINING]
+    _write_bundle(job.model_folder, models, manifest, best=min(losses, key=lambda n: losses[n]))
     subject = Subject(
         manifest=manifest,
         bundle=SessionsBundle(load(job.model_folder)),
@@ -44,15 +48,15 @@ def judge(case: Case) -> Judgement:
         champion=_champion(case.champion),
     )
     evaluation = evaluate(subject)
-    trainings = {name: _training(model) for name, model in models.items()}
+    trees = {name: trainings[name] for name in (START, REMAINING)}
     return Judgement(
         version=subject.bundle.archive.version,
         metrics=evaluation.metrics,
         differences=evaluation.differences,
         against_champion=evaluation.against_champion,
-        document=evaluation_json(subject, evaluation),
-        report=partial(report, subject, evaluation, trainings),
-        card=partial(model_card, subject, evaluation, trainings),
+        document=evaluation_json(subject, evaluation) | {"candidates": losses},
+        report=partial(report, subject, evaluation, trees, losses),
+        card=partial(model_card, subject, evaluation, trees),
     )
 
 
@@ -74,8 +78,11 @@ def _models(archives: tuple[Archive, ...], manifest: FeaturesManifest) -> dict[s
     return found
 
 
-def _write_bundle(folder: Path, models: dict[str, Archive], manifest: FeaturesManifest) -> None:
-    start, remaining = models[START], models[REMAINING]
+def _write_bundle(
+    folder: Path, models: dict[str, Archive], manifest: FeaturesManifest, *, best: str
+) -> None:
+    """Write the bundle with the best model of the length at the start, trees or a net."""
+    start, remaining, net = models[START], models[REMAINING], models[best]
     try:
         parts = Parts(
             start=QuantileTrees.read(start, start.content["trees"]),
@@ -87,6 +94,7 @@ def _write_bundle(folder: Path, models: dict[str, Archive], manifest: FeaturesMa
             clusters=Clusters.from_json(start.content["clusters"]),
             everyone=tuple(map(float, start.content["everyone"])),
             gap_s=manifest.gap_s,
+            recurrent=None if best == START else RecurrentModel(net, net.content[CONTENT]).model,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArchiveError(f"{start.manifest}: not a trained model ({error!r})") from error
@@ -124,6 +132,8 @@ def _champion(archive: Archive | None) -> SessionsBundle | None:
 def _training(model: Archive) -> dict[str, Any]:
     path = model.folder / TRAINING
     try:
-        return dict(json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError) as error:
+        told = dict(json.loads(path.read_bytes()))
+        float(told["pinball"])
+        return told
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise ArchiveError(f"{path}: not the record of a training ({error!r})") from error

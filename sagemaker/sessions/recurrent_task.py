@@ -27,6 +27,7 @@ from listening.systems import validation_metric
 from sessions.data import FeaturesManifest, joined, read_sessions
 from sessions.fitting import pinball
 from sessions.recurrent_fit import RecurrentSettings, Sequences, fit_recurrent
+from sessions.single import TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from listening.sessions.recurrent import Cell
     from sessions.data import Integers, Sessions
     from sessions.recurrent_fit import FittedRecurrent
-
-TRAINING = "training.json"
-"""Beside the model in its archive: curve, settings, sessions, loss in seconds."""
 
 METRIC = "pinball"
 
@@ -75,7 +73,7 @@ def train(job: Job, *, cell: Cell) -> None:
         "rows": {name: len(one) for name, one in rows.items()},
         "epochs": fitted.epochs,
         "curve": fitted.curve,
-        "pinball_s": loss,
+        "pinball": loss,
     }
     (job.model_folder / TRAINING).write_text(json.dumps(told, indent=1), "utf-8")
     metric, _ = validation_metric(METRIC)

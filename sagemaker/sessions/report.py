@@ -77,6 +77,7 @@ def report(
     subject: Subject,
     evaluation: Evaluation,
     trainings: Mapping[str, Mapping[str, Any]],
+    candidates: Mapping[str, float],
     decision: Decision,
 ) -> str:
     """Return the report's HTML.
@@ -88,7 +89,9 @@ def report(
     evaluation
         How it did.
     trainings
-        How the models came about, by name.
+        How the trees came about, by name.
+    candidates
+        Pinball loss on validation of each model of the length at the start, in seconds.
     decision
         What the gate decided.
     """
@@ -108,6 +111,7 @@ def report(
         own=evaluation.intervals[BUNDLE],
         others=[name for name in evaluation.intervals if name != CHAMPION],
         trainings=trainings,
+        candidates=candidates,
         charts=_charts(evaluation, trainings),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -12,10 +13,14 @@ import pytest
 import entry
 from inference.handlers import load_handler
 from job import Job
-from listening.archive import load, pack, write_prior
+from listening.archive import ArchiveWriter, load, pack, write_prior
 from listening.errors import DataError
 from listening.sessions.bundle import SessionsBundle
-from listening.sessions.forecast import MEDIAN
+from listening.sessions.forecast import LEVELS, MEDIAN
+from listening.sessions.recurrent import Dense, Layer, Recurrent, Standard
+from listening.sessions.recurrent_model import CONTENT, RecurrentModel, write_recurrent
+from listening.sessions.sequence import STEP_FEATURES, STEPS
+from listening.sessions.state import FEATURES, Session, State
 from sessions.data import read_sessions
 from sessions.evaluation import Judged, auc
 
@@ -160,6 +165,55 @@ def test_clusters_get_their_own_model_only_where_it_is_better(root: Path) -> Non
     content = load(root / "bundle").content
     assert {int(cluster) for cluster in content["of_cluster"]} == kept
     assert all(t["difference"]["high"] < 0 for t in told["cluster_models"] if t["kept"])
+
+
+def net() -> Recurrent:
+    """Return a net that knows nothing."""
+    rng = np.random.default_rng(3)
+
+    def array(*shape: int) -> np.ndarray:
+        return (0.3 * rng.normal(size=shape)).astype(np.float32)
+
+    steps, known, n = len(STEP_FEATURES), len(FEATURES), len(LEVELS)
+    return Recurrent(
+        cell="gru",
+        layers=(Layer(array(steps, 12), array(4, 12), array(2, 12)),),
+        hidden=Dense(array(4 + known, 5), array(5)),
+        output=Dense(array(5, n), np.full(n, 7, np.float32)),
+        steps=Standard(*(np.full(steps, v, np.float32) for v in (1, 3))),
+        context=Standard(*(np.full(known, v, np.float32) for v in (10, 1000))),
+        levels=LEVELS,
+    )
+
+
+@pytest.mark.parametrize(("loss", "wins"), [(0.0, True), (1e9, False)])
+def test_a_net_answers_where_it_was_better_on_validation(
+    root: Path, features_run: Path, tmp_path: Path, loss: float, wins: bool
+) -> None:
+    archive = ArchiveWriter(tmp_path / "gru")
+    content = {"name": "gru", CONTENT: write_recurrent(archive, CONTENT, net())}
+    archive.finish("sessions.model", content, created_from={"features_run": "f1"})
+    (tmp_path / "gru" / "training.json").write_text(json.dumps({"pinball": loss}))
+    models = tmp_path / "models"
+    shutil.copytree(root / "models", models)
+    (models / "gru").mkdir()
+    pack(tmp_path / "gru", models / "gru" / "model.tar.gz")
+    bundle = tmp_path / "bundle"
+    entry.run(job(features_run, bundle, "assemble", models=models, champion=root / "champion"))
+    found = json.loads((tmp_path / "bundle-out" / "evaluation.json").read_text())
+    assert found["candidates"]["gru"] == loss
+    assert "Trees and nets" in (tmp_path / "bundle-out" / "report.html").read_text()
+    assert (found["metrics"] == document(root)["metrics"]) is not wins
+    past = [Session(1e9 + 9e4 * i, 1e9 + 9e4 * i + 900 + i, 5, 1) for i in range(70)]
+    state = State()
+    for session in past:
+        state.fold(session)
+    question = {"sessions": [session._asdict() for session in past], "now": 2e9}
+    answer, _ = load_handler(bundle).answer(json.dumps(question).encode(), "", "")
+    told = RecurrentModel(load(tmp_path / "gru"), content[CONTENT])
+    by_net = told.quantiles(past[-STEPS - 1 :], state.features(2e9))
+    answered = list(json.loads(answer)["length_s"].values())
+    assert (answered == pytest.approx(by_net.tolist(), abs=2e-3)) is wins
 
 
 def test_an_auc_is_that_of_pairs() -> None:
