@@ -15,13 +15,17 @@ from ops.connection import Connection, connect_aws, connect_local
 from ops.country.client import Artist, CountryClient, Listener
 from ops.emulator import Emulator
 from ops.raw_folder import check_folder, upload_batch
+from ops.sessions.client import History, PastSession, SessionsClient
 
 __all__ = [
     "Artist",
     "Connection",
     "CountryClient",
     "Emulator",
+    "History",
     "Listener",
+    "PastSession",
+    "SessionsClient",
     "check_folder",
     "connect_aws",
     "connect_local",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from listening.sessions.forecast import LEVELS
@@ -38,12 +37,10 @@ def ratio_chart(rows: Sequence[Mapping[str, Any]], title: str, label: str) -> Ma
     frame = Frame(title, Scale(-0.5, max(len(rows) - 0.5, 0.5)), Scale.around([*ratios, 1.0]))
     kept = [row for row in rows if row["own_median"]]
     names = [str(row["name"]) for row in kept]
-    step = math.ceil(len(names) / 8)
 
     def name_of(place: float) -> str:
         at = round(place)
-        fits = abs(place - at) < 1e-6 and 0 <= at < len(names) and at % step == 0
-        return names[at] if fits else ""
+        return names[at] if abs(place - at) < 1e-6 and 0 <= at < len(names) else ""
 
     frame.axes(label, "error / own median's", x_format=name_of, y_format="{:.2f}".format)
     frame.line((frame.left, frame.py(1)), (frame.width - frame.right, frame.py(1)), dash="4 4")
