@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from operator import mul
 
 HOUR, DAY = 3600.0, 86_400.0  # seconds
 
-KERNEL = ((-2, 0.3), (-1, 0.75), (0, 1.0), (1, 0.75), (2, 0.3))
-"""What sessions that began some hours apart tell about each other."""
-_KERNEL_SUM = sum(weight for _, weight in KERNEL)
+_WEIGHTS = (0.3, 0.75, 1.0, 0.75, 0.3)
+"""What sessions that began up to two hours apart tell about each other."""
+_REACH = len(_WEIGHTS) // 2
+_KERNEL_SUM = sum(_WEIGHTS)
 PRIOR_WEIGHT = 2.0
 """Sessions by whose number a mean of few is drawn towards the listener's own mean."""
 HEARD = (-1, 0, 1, 2, 3, 4, 5)
 """Hours from now, of which the share in which the listener usually listens tells how long."""
 ENDED = (0, 1, 2, 3)
 """Hours from now, of which the share of sessions that end in them tells how long."""
-_HEARD = (*HEARD, HEARD[-1] + 1)
-_ENDED = (*ENDED, ENDED[-1] + 1)
 
 NAMES = (
     *("mean_at_this_hour", "share_at_this_hour", "recent_at_this_hour", "mean_on_this_weekday"),
@@ -94,19 +94,18 @@ class Habits:
         """
         exact = now % DAY / HOUR
         hour, day = int(exact), int(now // DAY) % 7
-        sums = counts = recent_sums = recent_counts = 0.0
-        for offset, share in KERNEL:
-            other = (hour + offset) % 24
-            sums += share * self.sums[other]
-            counts += share * self.counts[other]
-            recent_sums += share * self.recent_sums[other]
-            recent_counts += share * self.recent_counts[other]
+        # Three days of it, so that what surrounds an hour is one slice.
+        around = slice(hour + 24 - _REACH, hour + 25 + _REACH)
+        sums, counts, recent_sums, recent_counts = (
+            sum(map(mul, _WEIGHTS, (day_long * 3)[around]))
+            for day_long in (self.sums, self.counts, self.recent_sums, self.recent_counts)
+        )
         at_hour = (sums + PRIOR_WEIGHT * mean) / (counts + PRIOR_WEIGHT)
         floor = PRIOR_WEIGHT * weight
         usual = math.atan2(self.sine, self.cosine) * (24 / (2 * math.pi))
         into = exact - hour
-        heard = [self.heard[(hour + ahead) % 24] / whole for ahead in _HEARD]
-        ended = [self.ended[(hour + ahead) % 24] / whole for ahead in _ENDED]
+        heard = (self.heard * 3)[hour + 24 + HEARD[0] : hour + 26 + HEARD[-1]]
+        ended = (self.ended * 3)[hour + 24 + ENDED[0] : hour + 26 + ENDED[-1]]
         return [
             at_hour,
             counts / (_KERNEL_SUM * n),
@@ -116,8 +115,8 @@ class Habits:
             (exact - usual + 12) % 24 - 12,
             math.hypot(self.cosine, self.sine) / whole,
             float(day),
-            *(a + into * (b - a) for a, b in pairwise(heard)),
-            *(a + into * (b - a) for a, b in pairwise(ended)),
+            *[(a + into * (b - a)) / whole for a, b in pairwise(heard)],
+            *[(a + into * (b - a)) / whole for a, b in pairwise(ended)],
         ]
 
     def divide(self, by: float) -> None:

@@ -16,6 +16,7 @@ import math
 from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
 from listening.sessions import habits
@@ -32,6 +33,7 @@ _FLOOR = math.log1p(SHORTEST)
 _BINS_PER_LOG = BINS / (math.log1p(LONGEST) - _FLOOR)
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+_MEDIAN = QUANTILES.index(0.5)
 MEMORIES = (0.5, 0.2, 0.07, 0.02)
 """What a new session weighs in each decayed mean."""
 RECENT = 0.1
@@ -123,7 +125,8 @@ class State:
 
     __slots__ = (
         *("profile", "n", "first", "end", "last", "weight"),
-        *("decayed", "total", "squares", "seconds", "longest", "long", "histogram", "recent"),
+        *("decayed", "total", "squares", "seconds", "longest", "long"),
+        *("histogram", "recent", "shortest", "bins", "median"),
         *("gaps", "gap_sums", "gap_counts", "habits", "loads", "counts"),
         *("last_plays", "last_skipped", "last_a_play", "plays", "skipped", "a_play"),
     )
@@ -137,6 +140,8 @@ class State:
         self.decayed = [0.0] * len(MEMORIES)
         self.total = self.squares = self.seconds = self.longest = 0.0
         self.histogram, self.recent = [0.0] * BINS, [0.0] * BINS
+        self.shortest, self.bins = BINS, slice(0, 0)  # of what both histograms have
+        self.median: float | None = None  # of the histogram, once it was asked for
         self.gaps = NAN
         self.gap_sums, self.gap_counts = [0.0] * (len(GAPS) + 1), [0.0] * (len(GAPS) + 1)
         self.habits = Habits()
@@ -187,6 +192,9 @@ class State:
         self.long += length > HOUR / 2
         place = min(max(int((log - _FLOOR) * _BINS_PER_LOG), 0), BINS - 1)
         self.histogram[place] += 1.0
+        self.shortest = min(self.shortest, place)
+        self.bins = slice(self.shortest, max(self.bins.stop, place + 1))
+        self.median = None
         self.recent[place] += self.weight
 
     def _fold_plays(self, plays: int, skips: int, length: float) -> None:
@@ -218,6 +226,8 @@ class State:
         # Weights are a geometric series that ends with the last one.
         whole = self.weight * (1 - FORGETS**n) / (1 - FORGETS)
         faded = self._faded(now)
+        quantiles = self._quantiles(self.histogram, QUANTILES)
+        self.median = quantiles[_MEDIAN]
         return [
             float(n),
             *self.last,
@@ -225,15 +235,15 @@ class State:
             mean,
             math.sqrt(variance) if variance > 0 else 0.0,
             math.log1p(self.seconds / n),
-            *_quantiles(self.histogram, QUANTILES),
-            *_quantiles(self.recent, QUANTILES),
+            *quantiles,
+            *self._quantiles(self.recent, QUANTILES),
             (self.long + PRIOR_WEIGHT / 2) / (n + PRIOR_WEIGHT),
             math.log1p(max(gap, 0.0)),
             self.gaps,
             (self.gap_sums[place] + PRIOR_WEIGHT * mean) / (self.gap_counts[place] + PRIOR_WEIGHT),
             *self.habits.features(now, mean=mean, n=n, weight=self.weight, whole=whole),
-            *(load * fade for load, fade in zip(self.loads, faded, strict=True)),
-            *(count * fade for count, fade in zip(self.counts, faded, strict=True)),
+            *map(mul, self.loads, faded),
+            *map(mul, self.counts, faded),
             self.last_plays,
             self.plays,
             self.last_skipped,
@@ -250,9 +260,10 @@ class State:
         about = [NAN if value is None else value for value in (profile.age, profile.gender)]
         if self.n == 0:
             return [NAN] * (len(SUMMARY) - len(about)) + about
-        (median,) = _quantiles(self.histogram, (0.5,))
+        if self.median is None:
+            (self.median,) = self._quantiles(self.histogram, (0.5,))
         mean = self.total / self.n
-        return [math.log(self.n), mean, median, self.longest, self.plays, *about]
+        return [math.log(self.n), mean, self.median, self.longest, self.plays, *about]
 
     @property
     def _share(self) -> float:
@@ -270,15 +281,14 @@ class State:
         since = max(now - self.end, 0.0)
         return [math.exp(-since / load) for load in LOADS]
 
-
-def _quantiles(histogram: list[float], quantiles: Sequence[float]) -> list[float]:
-    """Return quantiles of counted logarithms of lengths."""
-    below = list(accumulate(histogram))
-    total = below[-1]
-    found = []
-    for quantile in quantiles:
-        goal = quantile * total
-        place = bisect_left(below, goal)
-        within = 1.0 - (below[place] - goal) / histogram[place]
-        found.append(_FLOOR + (place + within) / _BINS_PER_LOG)
-    return found
+    def _quantiles(self, histogram: list[float], quantiles: Sequence[float]) -> list[float]:
+        """Return quantiles of counted logarithms of lengths."""
+        counts = histogram[self.bins]
+        below = list(accumulate(counts))
+        goals = [quantile * below[-1] for quantile in quantiles]
+        places = [bisect_left(below, goal) for goal in goals]
+        first = self.shortest + 1.0
+        return [
+            _FLOOR + (first + place - (below[place] - goal) / counts[place]) / _BINS_PER_LOG
+            for goal, place in zip(goals, places, strict=True)
+        ]
