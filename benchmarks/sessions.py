@@ -160,7 +160,7 @@ def quality(told: Told, options: argparse.Namespace, folder: Path) -> Way:
     for play in REMAINING_AT:
         told.bar(f"remaining_{play}", compared(*way.remaining(play)))
     if "held_out" in way.sessions:
-        unseen(told, way)
+        unseen(told, way, options.folds)
     if options.keras:
         against_recipe(told, way, options, folder, error)
     else:
@@ -191,8 +191,12 @@ def agree(way: Way, told: Told) -> None:
             raise SystemExit(f"{ours} is {told.bars[ours]}, but the judge says {metrics[judges]}")
 
 
-def unseen(told: Told, way: Way) -> None:
-    """Judge the bundle on listeners of whom nothing was trained on."""
+def unseen(told: Told, way: Way, folds: int) -> None:
+    """Judge the bundle on listeners of whom nothing was trained on.
+
+    Those held out are few. So the model of a session's start is also trained without each fold of
+    the others in turn, to see the first sessions of all.
+    """
     held = way.sessions["held_out"]
     owner = held.user_ids[held.listener]
     own = sessions_recipe.running_median(pd.DataFrame({"listener": owner, "length": held.length}))
@@ -210,6 +214,20 @@ def unseen(told: Told, way: Way) -> None:
         "  1 to 4 known vs running median",
         compared(error[some], np.abs(held.length - own)[some], owner[some]),
     )
+    if folds:
+        told.figure(
+            f"  few sessions of all, {folds} folds",
+            compared(
+                *(
+                    np.concatenate(pair)
+                    for pair in zip(
+                        (error[few], alike[few], owner[few]),
+                        way.first_sessions_unseen(few=FEW, folds=folds),
+                        strict=True,
+                    )
+                )
+            ),
+        )
 
 
 def against_recipe(
@@ -222,6 +240,7 @@ def against_recipe(
     settings = {
         "smallest": min(round(fewest), sessions_recipe.SMALLEST_CLUSTER),
         "epochs": options.epochs,
+        "cluster_epochs": options.cluster_epochs,
         "seed": 0,
     }
     known = frame[["start", "length"]].to_numpy().tobytes() + json.dumps(settings).encode()
@@ -242,8 +261,8 @@ def against_recipe(
     normalised = found["normalised"]
     print(
         f"\nThe recipe's clusters hold {found['listeners_of_clusters']} listeners, those of over "
-        f"{settings['smallest']} have a model; epochs {settings['epochs']}, of a cluster "
-        f"{sessions_recipe.epochs_by_size(listeners)}.\n"
+        f"{settings['smallest']} have a model; epochs {settings['epochs']}, of its clusters "
+        f"{settings['cluster_epochs'] or 'as published'}.\n"
         f"As it reckons, its normalised error is {normalised['published']:.3f}; the very same "
         f"answers in seconds, over each listener's training mean: {normalised['right']:.3f} "
         f"({normalised['mae']:.0f} s over {normalised['baseline']:.0f} s)."
@@ -486,6 +505,8 @@ def given(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path(default) / "listening_log")
     parser.add_argument("--keras", default=_own_keras(), help="an interpreter that has Keras")
     parser.add_argument("--epochs", type=int, default=sessions_recipe.EPOCHS, help="the recipe's")
+    parser.add_argument("--cluster-epochs", type=int, help="of its clusters; its own unless given")
+    parser.add_argument("--folds", type=int, default=5, help="of listeners, for few sessions")
     parser.add_argument("--listeners", type=int, default=2_000, help="of the world")
     parser.add_argument("--plays", type=int, default=600_000, help="of the world")
     parser.add_argument("--logs", default=LOGS, type=_logs, help="listeners:plays, with commas")

@@ -1,6 +1,6 @@
 """What `sessions.py` asks of Keras; it starts this in an interpreter that has Keras and JAX.
 
-    sessions_keras.py recipe FRAME OUT '{"smallest": 3}'
+    sessions_keras.py recipe FRAME OUT '{"smallest": 3, "epochs": 150, "cluster_epochs": null, "seed": 0}'
     sessions_keras.py gru FOLDER
 
 The first trains the published recipe on a frame of sessions. The second answers requests, a line
@@ -40,15 +40,18 @@ def recipe(frame: Path, out: Path, settings: dict[str, Any]) -> None:
     import sessions_recipe  # noqa: PLC0415
 
     sessions = pd.read_parquet(frame)
-    epochs, shared = settings.pop("epochs"), {"seed": settings.pop("seed")}
+    epochs, seed = settings["epochs"], settings["seed"]
+    of_cluster = {
+        "epochs": settings["cluster_epochs"],
+        "smallest": settings["smallest"],
+        "seed": seed,
+    }
     begins = time.perf_counter()
-    pooled = sessions_recipe.predict_recipe(sessions, epochs=epochs, **shared)
+    pooled = sessions_recipe.predict_recipe(sessions, epochs=epochs, seed=seed)
     middle = time.perf_counter()
-    by_cluster = sessions_recipe.predict_recipe_by_cluster(
-        sessions, pooled=pooled, **settings, **shared
-    )
+    by_cluster = sessions_recipe.predict_recipe_by_cluster(sessions, pooled=pooled, **of_cluster)
     last = time.perf_counter()
-    normalised = sessions_recipe.published_normalised_mae(sessions, **settings, **shared)
+    normalised = sessions_recipe.published_normalised_mae(sessions, **of_cluster)
     np.savez(out, pooled=pooled, by_cluster=by_cluster.seconds)
     told = {
         "listeners_of_clusters": by_cluster.listeners,

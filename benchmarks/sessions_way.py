@@ -16,14 +16,17 @@ from processes import Ended, in_glue
 from sessions_judging import matched
 
 import entry
+from hosts import Machine
 from job import Job
 from listening.archive import load, pack, write_prior
 from listening.resources import EVALUATION
-from listening.sessions.bundle import SessionsBundle
-from listening.sessions.forecast import MEDIAN
+from listening.sessions.bundle import QuantileModel, SessionsBundle
+from listening.sessions.forecast import MEDIAN, seconds
+from listening.sessions.state import FEATURES
 from listening.systems import ASSEMBLE, SYSTEMS
 from sessions.baselines import running_quantiles, training_means
 from sessions.data import Sessions, joined, moments, read_sessions
+from sessions.fitting import Data, Recipe, fit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,19 +78,19 @@ class Way:
         way = cls(folder)
         if (folder / FINISHED).exists():
             return way
-        seconds: dict[str, float] = {name: one.seconds for name, one in run_jobs(folder).items()}
+        took: dict[str, float] = {name: one.seconds for name, one in run_jobs(folder).items()}
         for task in SYSTEM.train:
             begins = time.perf_counter()
             way._run(task.name, task.channels, {})
             pack(way.models / task.name, way.archives / task.name / "output" / "model.tar.gz")
-            seconds[task.name] = time.perf_counter() - begins
+            took[task.name] = time.perf_counter() - begins
         write_prior(folder / "prior", system=SYSTEM.name)
         pack(folder / "prior", folder / "champion" / "bundle.tar.gz")
         begins = time.perf_counter()
         others = {"models": way.archives, "champion": folder / "champion"}
         way._run(ASSEMBLE, SYSTEM.assemble, others)
-        seconds[ASSEMBLE] = time.perf_counter() - begins
-        (folder / FINISHED).write_text(json.dumps(seconds), "utf-8")
+        took[ASSEMBLE] = time.perf_counter() - begins
+        (folder / FINISHED).write_text(json.dumps(took), "utf-8")
         return way
 
     def _run(self, task: str, channels: tuple[Channel, ...], others: dict[str, Path]) -> None:
@@ -202,6 +205,48 @@ class Way:
         true = every.remaining[asked]
         said = self.bundle.remaining(np.ascontiguousarray(every.features[asked]))[:, MEDIAN]
         return np.abs(said - true), np.abs(own[asked] - true), listener[asked]
+
+    def first_sessions_unseen(
+        self, *, few: int, folds: int
+    ) -> tuple[Floats, Floats, npt.NDArray[Any]]:
+        """Return errors of each listener's first sessions, by models that never saw the listener.
+
+        They are those of a session's start, trained as shipped but for clusters' own.
+
+        Returns
+        -------
+        ours, theirs, listener
+            Of the model's median and of that of all training sessions; each ``(n,)``.
+        """
+        found = []
+        fold = {user: i % folds for i, user in enumerate(self.before.user_ids.tolist())}
+        for one in range(folds):
+            rest = {}
+            for part in ("train", "validation"):
+                some = self.sessions[part]
+                kept = np.array([fold[user] != one for user in some.user_ids.tolist()])
+                rest[part] = kept[some.listener]
+            datas = {
+                part: Data(self.sessions[part].features[rows], self.sessions[part].roots[rows])
+                for part, rows in rest.items()
+            }
+            fitted = fit(
+                datas["train"],
+                datas["validation"],
+                recipe=Recipe(),
+                seed=1,
+                machine=Machine(num_threads=1),
+            )
+            mine = np.array([fold[user] == one for user in self.before.user_ids.tolist()])
+            asked = np.flatnonzero(mine[self.before.listener] & (self.before.number < few))
+            model = QuantileModel(fitted.trees, name="start", width=len(FEATURES))
+            said = seconds(model.roots(np.ascontiguousarray(self.before.features[asked])))
+            length = self.before.length[asked]
+            of_all = np.median(self.sessions["train"].length[rest["train"]])
+            owner = self.before.user_ids[self.before.listener[asked]]
+            found.append((np.abs(length - said[:, MEDIAN]), np.abs(length - of_all), owner))
+        ours, theirs, listener = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return ours, theirs, listener
 
     def recipe_frame(self) -> pd.DataFrame:
         """Return the sessions with what the recipe knows of them, see `sessions_recipe`."""
