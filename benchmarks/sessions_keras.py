@@ -1,9 +1,10 @@
 """What `sessions.py` asks of Keras; it starts this in an interpreter that has Keras and JAX.
 
-    sessions_keras.py recipe FRAME OUT '{"smallest": 3, "epochs": 150, "cluster_epochs": null, "seed": 0}'
+    sessions_keras.py recipe FRAME OUT SETTINGS
     sessions_keras.py gru FOLDER
 
-The first trains the published recipe on a frame of sessions. The second answers requests, a line
+The first trains the published recipe on a frame of sessions, its settings a JSON object of
+``epochs``, ``cluster_epochs``, ``smallest`` and ``seed``. The second answers requests, a line
 each, through a GRU, and first writes its arrays into the folder, for numpy to answer with the same.
 """
 
