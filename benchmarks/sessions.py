@@ -337,6 +337,19 @@ def invented(folder: Path, *, listeners: int, plays: int) -> Path:
 
 def speed(told: Told, options: argparse.Namespace, folder: Path) -> None:
     """Measure how the jobs' time grows, and their arithmetic beside the recipe's loop."""
+    found = sessions_logs.features_vs_recipe(**LOOP_LOG)
+    told.bars["features_vs_recipe"] = found["ratio"]
+    told.sides["features_vs_recipe"] = found
+    unit = 1e6 / found["plays"]
+    print(
+        f"\nCPU microseconds a play, {found['plays']:,} plays, medians of three, no Spark\n"
+        f"cutting and folding {found['ours_s'] * unit:.2f}, "
+        f"cleaning {found['cleaning_s'] * unit:.2f}, the recipe's loop "
+        f"{found['recipe_s'] * unit:.1f}\n"
+        f"features_vs_recipe {found['ratio']:.1f}; with cleaning on our side alone "
+        f"{found['ratio_with_cleaning']:.1f}",
+        flush=True,
+    )
     print("\nINVENTED plays\nlisteners       plays  job                seconds  CPU s  peak GB")
     rows: list[dict[str, Any]] = []
     for listeners, plays in options.logs:
@@ -369,18 +382,6 @@ def speed(told: Told, options: argparse.Namespace, folder: Path) -> None:
         told.bars["growth_exponent"] = powers["seconds"]
         told.sides["growth_exponent"] = powers
         print(f"growth_exponent {powers['seconds']:.2f}, of CPU time {powers['cpu_seconds']:.2f}")
-    found = sessions_logs.features_vs_recipe(**LOOP_LOG)
-    told.bars["features_vs_recipe"] = found["ratio"]
-    told.sides["features_vs_recipe"] = found
-    unit = 1e6 / found["plays"]
-    print(
-        f"\nCPU microseconds a play, {found['plays']:,} plays, medians of three, no Spark\n"
-        f"cutting and folding {found['ours_s'] * unit:.2f}, "
-        f"cleaning {found['cleaning_s'] * unit:.2f}, the recipe's loop "
-        f"{found['recipe_s'] * unit:.1f}\n"
-        f"features_vs_recipe {found['ratio']:.1f}; with cleaning on our side alone "
-        f"{found['ratio_with_cleaning']:.1f}"
-    )
 
 
 def request(told: Told, options: argparse.Namespace, folder: Path, bundle: Path) -> None:
