@@ -10,8 +10,9 @@ gap_minutes = 30
     A session ends after a silence that is longer, counted from the latest end of its plays.
 max_dropped_share = 0.2
     Largest accepted share of plays that cleaning drops.
-max_default_share = 0.5
-    Largest accepted share of plays of whose length nothing is known, so that a default stands in.
+max_default_share = 1
+    Largest accepted share of plays of whose length nothing is known, so that a default stands in;
+    Last.fm tells no lengths at all.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 SYSTEM = SYSTEMS["sessions"]
 SESSIONS = output(SYSTEM.name, "sessions")
 ROWS_PER_BATCH = 100_000
-LIMITS = {"max_dropped_share": 0.2, "max_default_share": 0.5}
+LIMITS = {"max_dropped_share": 0.2, "max_default_share": 1.0}
 ARGUMENTS = ("data_uri", "batch", "gap_minutes", *LIMITS)
 
 

@@ -19,7 +19,7 @@ def quality(*, rows_in: int = 100, rows_out: int = 100, default: int = 0) -> dic
     }
 
 
-@pytest.mark.parametrize("found", [quality(rows_out=80), quality(default=50)])
+@pytest.mark.parametrize("found", [quality(rows_out=80), quality(default=100)])
 def test_a_figure_at_its_limit_passes(found: dict[str, Any]) -> None:
     check(found, Limits(LIMITS))
 
@@ -29,9 +29,9 @@ def test_a_log_of_which_much_is_dropped_is_refused() -> None:
         check(quality(rows_out=79), Limits(LIMITS))
 
 
-def test_a_log_of_lengths_that_nobody_knows_is_refused() -> None:
+def test_a_log_of_lengths_that_nobody_knows_is_refused_where_that_is_asked_for() -> None:
     with pytest.raises(DataError, match=r"unknown length is 0\.510, .* raise --max_default_share"):
-        check(quality(default=51), Limits(LIMITS))
+        check(quality(default=51), Limits(LIMITS | {"max_default_share": 0.5}))
 
 
 def test_a_log_of_which_nothing_is_kept_is_refused() -> None:
