@@ -96,10 +96,10 @@ class Habits:
         hour, day = int(exact), int(now // DAY) % 7
         # Three days of it, so that what surrounds an hour is one slice.
         around = slice(hour + 24 - _REACH, hour + 25 + _REACH)
-        sums, counts, recent_sums, recent_counts = (
-            sum(map(mul, _WEIGHTS, (day_long * 3)[around]))
-            for day_long in (self.sums, self.counts, self.recent_sums, self.recent_counts)
-        )
+        sums = sum(map(mul, _WEIGHTS, (self.sums * 3)[around]))
+        counts = sum(map(mul, _WEIGHTS, (self.counts * 3)[around]))
+        recent_sums = sum(map(mul, _WEIGHTS, (self.recent_sums * 3)[around]))
+        recent_counts = sum(map(mul, _WEIGHTS, (self.recent_counts * 3)[around]))
         at_hour = (sums + PRIOR_WEIGHT * mean) / (counts + PRIOR_WEIGHT)
         floor = PRIOR_WEIGHT * weight
         usual = math.atan2(self.sine, self.cosine) * (24 / (2 * math.pi))

@@ -181,7 +181,7 @@ class State:
     def _fold_length(self, length: float, log: float) -> None:
         one = 1.0 / self.n
         self.decayed = [
-            old + max(memory, one) * (log - old)
+            old + (memory if memory > one else one) * (log - old)
             for old, memory in zip(self.decayed, MEMORIES, strict=True)
         ]
         self.last = (log, self.last[0], self.last[1])
@@ -192,8 +192,9 @@ class State:
         self.long += length > HOUR / 2
         place = min(max(int((log - _FLOOR) * _BINS_PER_LOG), 0), BINS - 1)
         self.histogram[place] += 1.0
-        self.shortest = min(self.shortest, place)
-        self.bins = slice(self.shortest, max(self.bins.stop, place + 1))
+        if not self.shortest <= place < self.bins.stop:
+            self.shortest = min(self.shortest, place)
+            self.bins = slice(self.shortest, max(self.bins.stop, place + 1))
         self.median = None
         self.recent[place] += self.weight
 
@@ -278,17 +279,18 @@ class State:
         ]
 
     def _faded(self, now: float) -> list[float]:
-        since = max(now - self.end, 0.0)
-        return [math.exp(-since / load) for load in LOADS]
+        since = now - self.end
+        return [math.exp(-since / load) for load in LOADS] if since > 0 else [1.0] * len(LOADS)
 
     def _quantiles(self, histogram: list[float], quantiles: Sequence[float]) -> list[float]:
         """Return quantiles of counted logarithms of lengths."""
         counts = histogram[self.bins]
         below = list(accumulate(counts))
-        goals = [quantile * below[-1] for quantile in quantiles]
-        places = [bisect_left(below, goal) for goal in goals]
-        first = self.shortest + 1.0
-        return [
-            _FLOOR + (first + place - (below[place] - goal) / counts[place]) / _BINS_PER_LOG
-            for goal, place in zip(goals, places, strict=True)
-        ]
+        total, first = below[-1], self.shortest + 1.0
+        found = []
+        for quantile in quantiles:
+            goal = quantile * total
+            place = bisect_left(below, goal)
+            within = first + place - (below[place] - goal) / counts[place]
+            found.append(_FLOOR + within / _BINS_PER_LOG)
+        return found
