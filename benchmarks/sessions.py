@@ -83,7 +83,7 @@ class Told:
 
     def figure(self, name: str, found: Compared) -> None:
         """Keep and print a figure that is no bar."""
-        self.sides[name] = found.to_json()
+        self.sides[name.strip()] = found.to_json()
         print(
             f"{name:40s} {found.ours:>9.1f} {found.theirs:>9.1f} {found.ratio.value:>7.3f} "
             f"[{found.ratio.low:.3f}, {found.ratio.high:.3f}] {found.rows:>7,} "
@@ -95,7 +95,7 @@ class Told:
         """Keep and print a share of sessions."""
         if bar:
             self.bars[name] = found.ratio.value
-        self.sides[name] = found.to_json()
+        self.sides[name.strip()] = found.to_json()
         print(
             f"{name:40s} {'':>19s} {found.ratio.value:>7.3f} "
             f"[{found.ratio.low:.3f}, {found.ratio.high:.3f}] {found.rows:>7,} "
@@ -388,8 +388,7 @@ def request(told: Told, options: argparse.Namespace, folder: Path, bundle: Path)
     """Measure one request through the bundle and through a GRU, alternating."""
     handler = SessionsHandler(load(bundle))
     bodies = [body(seed) for seed in range(options.requests + sessions_keras.WARM_UP)]
-    took: dict[str, list[float]] = {"ours": [], "gru in keras": [], "gru called": []}
-    took["gru in numpy"] = []
+    took: dict[str, list[float]] = {"ours": [], "gru in keras": [], "gru in numpy": []}
     if not options.keras:
         print("request_vs_gru: left out, no interpreter with Keras (--keras)")
         return
@@ -410,8 +409,7 @@ def request(told: Told, options: argparse.Namespace, folder: Path, bundle: Path)
             keras.stdin.write(one + b"\n")
             keras.stdin.flush()
             said = json.loads(keras.stdout.readline())
-            took["gru in keras"].append(said["seconds"]["predict"])
-            took["gru called"].append(said["seconds"]["call"])
+            took["gru in keras"].append(said["seconds"])
             seconds, answer = timed(
                 lambda one=one: sessions_keras.answer(
                     recurrent.quantiles(*sessions_keras.sequence(one))
