@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from features_manifest import read_manifest
 from listening.country.layout import FeatureLayout
 from listening.country.listeners import ListenerBatch
 from listening.country.regions import RegionTable
 from listening.errors import DataError, LayoutError
-from listening.resources import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,27 +69,19 @@ class FeaturesManifest:
         DataError
             There is none, or it is of another format.
         """
-        path = folder / MANIFEST
-        try:
-            document = json.loads(path.read_bytes())
-            if document["format_version"] != FORMAT_VERSION:
-                raise DataError(
-                    f"{path}: format version {document['format_version']}, this image reads "
-                    f"{FORMAT_VERSION}; run the Glue jobs and training of one version"
-                )
-            return cls(
-                run=str(document["run"]),
-                layout=FeatureLayout.from_json(document["layout"]),
-                regions=RegionTable.from_json(document, source=str(path)),
-                countries={code: c["name"] for code, c in document["countries"].items()},
-                train_counts={code: int(c["train"]) for code, c in document["countries"].items()},
-                synthetic=bool(document["synthetic"]),
-                document=document,
-            )
-        except FileNotFoundError as error:
-            raise DataError(f"{path}: missing, so the features run was not finished") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path}: not a features manifest ({error!r})") from error
+        return read_manifest(folder, version=FORMAT_VERSION, read=cls._of)
+
+    @classmethod
+    def _of(cls, document: Mapping[str, Any], source: str) -> FeaturesManifest:
+        return cls(
+            run=str(document["run"]),
+            layout=FeatureLayout.from_json(document["layout"]),
+            regions=RegionTable.from_json(document, source=source),
+            countries={code: c["name"] for code, c in document["countries"].items()},
+            train_counts={code: int(c["train"]) for code, c in document["countries"].items()},
+            synthetic=bool(document["synthetic"]),
+            document=document,
+        )
 
 
 @dataclass(frozen=True)

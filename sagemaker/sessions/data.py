@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from features_manifest import read_manifest
 from listening.errors import DataError, LayoutError
-from listening.resources import MANIFEST
 from listening.sessions.forecast import gains, root
 from listening.sessions.moments import MOMENT_FEATURES, within
 from listening.sessions.state import FEATURES, SUMMARY
@@ -48,29 +47,21 @@ class FeaturesManifest:
         DataError, LayoutError
             There is none, it is of another format, or of other features.
         """
-        path = folder / MANIFEST
-        try:
-            document = json.loads(path.read_bytes())
-            if document["format_version"] != FORMAT_VERSION:
-                raise DataError(
-                    f"{path}: format version {document['format_version']}, this image reads "
-                    f"{FORMAT_VERSION}; run the Glue jobs and training of one version"
-                )
-            if document["features"] != list(FEATURES):
-                raise LayoutError(
-                    f"{path}: other features than this image knows; run the Glue jobs and "
-                    "training of one version"
-                )
-            return cls(
-                run=str(document["run"]),
-                synthetic=bool(document["synthetic"]),
-                gap_s=float(document["parameters"]["gap_s"]),
-                document=document,
+        return read_manifest(folder, version=FORMAT_VERSION, read=cls._of)
+
+    @classmethod
+    def _of(cls, document: Mapping[str, Any], source: str) -> FeaturesManifest:
+        if document["features"] != list(FEATURES):
+            raise LayoutError(
+                f"{source}: other features than this image knows; run the Glue jobs and "
+                "training of one version"
             )
-        except FileNotFoundError as error:
-            raise DataError(f"{path}: missing, so the features run was not finished") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path}: not a features manifest ({error!r})") from error
+        return cls(
+            run=str(document["run"]),
+            synthetic=bool(document["synthetic"]),
+            gap_s=float(document["parameters"]["gap_s"]),
+            document=document,
+        )
 
 
 @dataclass(frozen=True)
