@@ -400,7 +400,9 @@ def request(told: Told, options: argparse.Namespace, folder: Path, bundle: Path)
         assert keras.stdout is not None
         if keras.stdout.readline().strip() != b"ready":
             raise SystemExit("Keras did not start; what it says stands above")
-        recurrent = Recurrent.read(arrays)
+        recurrent = Recurrent.of(
+            json.loads((arrays / "gru.json").read_text()), dict(np.load(arrays / "gru.npz"))
+        )
         for one in bodies:
             seconds, _ = timed(
                 lambda one=one: handler.answer(one, "application/json", "application/json")

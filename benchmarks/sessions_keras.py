@@ -121,11 +121,14 @@ def gru(folder: Path) -> None:
         network,
     )
 
-    settings = RecurrentSettings()
+    settings = RecurrentSettings(hidden=48)
     load_keras().utils.set_random_seed(0)
     model = network("gru", settings, n_steps=N_STEPS, n_features=len(STEP), n_context=len(CONTEXT))
     scales = Scales(steps=_scale(len(STEP)), context=_scale(len(CONTEXT)), target=_scale(1))
-    exported(model, "gru", scales=scales, levels=settings.levels).write(folder)
+    for_numpy = exported(model, "gru", scales=scales, levels=settings.levels)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "gru.npz", **for_numpy.arrays)
+    (folder / "gru.json").write_text(json.dumps(for_numpy.description))
 
     def inputs(body: bytes) -> dict[str, Any]:
         steps, lengths, context = sequence(body)

@@ -38,14 +38,13 @@ from scipy.stats import ks_2samp
 
 from glue_jobs.champion import champion
 from glue_jobs.job import LOG, Arguments, job_session, versions
+from glue_jobs.runs import publish
 from glue_jobs.storage import Storage
 from listening.drift import listeners_of
 from listening.errors import ResourceError
 from listening.resources import (
     CAPTURES,
     EVALUATION,
-    LATEST,
-    MANIFEST,
     NAMESPACE,
     REPORTS,
     output,
@@ -112,11 +111,11 @@ def run(
         found = shifts(reference, recent, names=names) if listeners else {}
         over = breaches(found, limits) if listeners >= least else []
         LOG.info("drift: %d listeners, shifts %s, breaches %s", listeners, found, over)
-        storage.write_json(
-            f"{target}{run_id}/{MANIFEST}",
+        publish(
+            storage,
+            target,
+            run_id,
             {
-                "format_version": 1,
-                "run": run_id,
                 "bundle_version": version,
                 "parameters": {"days": days, "least_listeners": least, "limits": limits},
                 "reference_listeners": listeners_of(reference),
@@ -126,7 +125,6 @@ def run(
                 "versions": versions(),
             },
         )
-        storage.write_json(target + LATEST, {"run": run_id})
     if environment := arguments.get("environment", ""):
         send_metrics(found, over, environment=environment, system=system.name)
 

@@ -28,6 +28,7 @@ from listening.resources import RAW, READY
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from glue_jobs.job import Arguments
     from glue_jobs.storage import Storage
 
 SPARK_TYPES: dict[Kind, str] = {
@@ -45,6 +46,12 @@ _STRICT: dict[str, str | int] = {
 COMMAS = {**_STRICT, "escape": '"', "multiLine": True}
 TABS = {**_STRICT, "sep": "\t", "quote": ""}
 """How Spark reads text: as `listening.log.text` does, or not at all."""
+
+
+def chosen_batch(storage: Storage, arguments: Arguments) -> str:
+    """Return the batch that argument ``batch`` names: by default the latest."""
+    batch = arguments.get("batch", "latest")
+    return latest_batch(storage) if batch == "latest" else batch
 
 
 def latest_batch(storage: Storage) -> str:

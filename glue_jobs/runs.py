@@ -1,4 +1,4 @@
-"""Runs of other jobs of a system, which a job reads."""
+"""Runs of jobs: those that a job reads, and how it makes its own known."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from listening.errors import DataError
 from listening.resources import LATEST, MANIFEST, output
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from glue_jobs.job import Arguments
     from glue_jobs.storage import Storage
 
@@ -41,3 +43,21 @@ def finished_run(
             "not there or was not finished; name one that was, or run the job"
         )
     return manifest
+
+
+def publish(storage: Storage, runs: str, run: str, document: Mapping[str, Any]) -> None:
+    """Write a run's manifest, which makes it one for every reader, then name it as the latest.
+
+    Parameters
+    ----------
+    storage
+        The data bucket.
+    runs
+        The prefix of the job's runs.
+    run
+        The run's id.
+    document
+        What the manifest holds beside it.
+    """
+    storage.write_json(f"{runs}{run}/{MANIFEST}", {"format_version": 1, "run": run, **document})
+    storage.write_json(runs + LATEST, {"run": run})

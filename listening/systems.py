@@ -455,7 +455,7 @@ SESSIONS = System(
             name="sessions",
             makes="raw plays to sessions",
             reads=("raw",),
-            arguments=("gap_minutes", "max_dropped_share", "max_default_share"),
+            arguments=("gap_minutes", "max_dropped_share"),
         ),
         Job(
             name="session_features",
@@ -483,13 +483,13 @@ SESSIONS = System(
             name="start",
             channels=(*_SESSIONS, Channel(name="profiles", prefix="profiles/")),
             metric="pinball",
-            hyperparameters=(*_QUANTILE_TREES, "cluster_models", "standardise", "most_clusters"),
+            hyperparameters=(*_QUANTILE_TREES, "standardise"),
         ),
         Task(
             name="remaining",
             channels=_SESSIONS,
             metric="pinball",
-            hyperparameters=(*_QUANTILE_TREES, "moments"),
+            hyperparameters=_QUANTILE_TREES,
         ),
         *(
             Task(

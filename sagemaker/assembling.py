@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gate import decide, gate_of
+from hyperparameters import refuse_unknown
 from judgement import Case
 from listening.archive import PRIOR, Archive, load, unpack
 from listening.errors import DataError
@@ -43,13 +44,7 @@ def assemble(job: Job, *, system: System, judge: Judge) -> None:
     DataError
         A hyperparameter is unknown, or a channel cannot be worked with.
     """
-    known = {"task", "seed", GATE_METRICS, *system.assemble_hyperparameters}
-    unknown = set(job.hyperparameters) - known
-    if unknown:
-        raise DataError(
-            f"unknown hyperparameter {', '.join(sorted(unknown))}; "
-            f"known to 'assemble' are {', '.join(sorted(known))}"
-        )
+    refuse_unknown(job, (GATE_METRICS, *system.assemble_hyperparameters))
     gate = gate_of(system.gate, job.hyperparameters)
     with tempfile.TemporaryDirectory() as scratch:
         champion = _champion(job, Path(scratch) / "champion")

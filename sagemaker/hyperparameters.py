@@ -46,6 +46,28 @@ def overridden(settings: Settings, hyperparameters: Mapping[str, str]) -> Settin
     return replace(settings, **changes)
 
 
+def check_ranges(settings: DataclassInstance, rules: Mapping[str, bool]) -> None:
+    """Refuse settings outside their range.
+
+    Parameters
+    ----------
+    settings
+        What hyperparameters may override.
+    rules
+        By a setting's name: whether it is within its range.
+
+    Raises
+    ------
+    DataError
+        Names the first that is not.
+    """
+    for name, holds in rules.items():
+        if not holds:
+            raise DataError(
+                f"hyperparameter '{name}' is out of its range: {getattr(settings, name)}"
+            )
+
+
 def refuse_unknown(job: Job, known: Collection[str]) -> None:
     """Refuse a hyperparameter that nothing reads.
 

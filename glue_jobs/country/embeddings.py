@@ -47,11 +47,12 @@ from glue_jobs.country.quality import CLEANING, check_cleaning
 from glue_jobs.country.raw import MOST_ARTISTS, read_raw
 from glue_jobs.job import LOG, Arguments, job_session, versions
 from glue_jobs.quality import Limits
-from glue_jobs.raw import latest_batch
+from glue_jobs.raw import chosen_batch
+from glue_jobs.runs import publish
 from glue_jobs.storage import Storage
 from listening.errors import DataError
 from listening.log.raw_formats import SYNTHETIC
-from listening.resources import LATEST, MANIFEST, QUALITY, RAW, output
+from listening.resources import QUALITY, RAW, output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,8 +112,7 @@ def main(argv: Sequence[str]) -> None:
     target = f"{EMBEDDINGS}{run}/"
     with job_session("embeddings", rows_per_batch=ROWS_PER_BATCH) as spark:
         storage = Storage(spark, arguments.data_uri)
-        batch = arguments.get("batch", "latest")
-        batch = latest_batch(storage) if batch == "latest" else batch
+        batch = chosen_batch(storage, arguments)
         LOG.info("embeddings of batch %s, to %s", batch, storage.uri(target))
 
         raw = read_raw(storage, batch, most_artists=most_artists)
@@ -140,11 +140,11 @@ def main(argv: Sequence[str]) -> None:
         artist_frame(spark, artists, vectors).write.mode("overwrite").parquet(
             storage.uri(target + ARTISTS)
         )
-        storage.write_json(
-            target + MANIFEST,
+        publish(
+            storage,
+            EMBEDDINGS,
+            run,
             {
-                "format_version": 1,
-                "run": run,
                 "batch": batch,
                 "rows": {
                     "in": quality["plays"]["rows_in"],
@@ -160,7 +160,6 @@ def main(argv: Sequence[str]) -> None:
                 "versions": versions(),
             },
         )
-        storage.write_json(EMBEDDINGS + LATEST, {"run": run})
         LOG.info("embeddings: published run %s", run)
 
 

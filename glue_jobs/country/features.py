@@ -44,7 +44,7 @@ from glue_jobs.country.quality import LABELS, check_features, label_shift
 from glue_jobs.country.selection import Selection, bucket, count_labels, select
 from glue_jobs.job import LOG, Arguments, job_session, versions
 from glue_jobs.quality import Limits
-from glue_jobs.runs import finished_run
+from glue_jobs.runs import finished_run, publish
 from glue_jobs.storage import Storage
 from listening.countries import country_name
 from listening.country.regions import default_regions
@@ -142,11 +142,11 @@ def main(argv: Sequence[str]) -> None:
         ).write.mode("overwrite").parquet(storage.uri(f"{target}plays/split=test/"))
 
         storage.write_json(target + QUALITY, quality)
-        storage.write_json(
-            target + MANIFEST,
+        publish(
+            storage,
+            FEATURES,
+            run,
             {
-                "format_version": 1,
-                "run": run,
                 "embeddings_run": embeddings["run"],
                 "batch": embeddings["batch"],
                 "rows": embeddings["rows"],
@@ -173,7 +173,6 @@ def main(argv: Sequence[str]) -> None:
                 "versions": versions(),
             },
         )
-        storage.write_json(FEATURES + LATEST, {"run": run})
         LOG.info("features: published run %s", run)
 
 

@@ -29,9 +29,10 @@ from glue_jobs.country.identity import renamed, spellings
 from glue_jobs.country.raw import read_raw
 from glue_jobs.country.scores import Scorer, owners, score
 from glue_jobs.job import LOG, Arguments, job_session, versions
-from glue_jobs.raw import latest_batch
+from glue_jobs.raw import chosen_batch
+from glue_jobs.runs import publish
 from glue_jobs.storage import Storage
-from listening.resources import LATEST, MANIFEST, output
+from listening.resources import output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +61,7 @@ def main(argv: Sequence[str]) -> None:
     version = champion(arguments)
     with job_session("scoring", rows_per_batch=ROWS_PER_BATCH) as spark:
         storage = Storage(spark, arguments.data_uri)
-        batch = arguments.get("batch", "latest")
-        batch = latest_batch(storage) if batch == "latest" else batch
+        batch = chosen_batch(storage, arguments)
         models = Storage(spark, arguments.models_uri)
         LOG.info("scores of batch %s by bundle %s, to %s", batch, version, storage.uri(target))
         scorer = Scorer(fetch(models, "country", version), k=k, every=every)
@@ -76,11 +76,11 @@ def main(argv: Sequence[str]) -> None:
         if raw.log is not None:
             quality["log"] = raw.log.quality()
         LOG.info("quality: %s", quality)
-        storage.write_json(
-            target + MANIFEST,
+        publish(
+            storage,
+            SCORES,
+            run,
             {
-                "format_version": 1,
-                "run": run,
                 "batch": batch,
                 "bundle_version": version,
                 "parameters": {"k": k, "every_country": every},
@@ -88,7 +88,6 @@ def main(argv: Sequence[str]) -> None:
                 "versions": versions(),
             },
         )
-        storage.write_json(SCORES + LATEST, {"run": run})
         LOG.info("scoring: published run %s", run)
 
 

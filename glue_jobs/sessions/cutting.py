@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from glue_jobs.arrow import column, floats, group_bounds, lists, whole_groups
 from listening.sessions.cut import SOURCES, cut, play_lengths
+from listening.sessions.state import AGES, GENDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,8 +30,6 @@ _COUNTS = tuple(f"from_{source}" for source in SOURCES)
 
 LISTENERS = ("user_id", "gender", "age", "registered", "country")
 """Columns of profiles, see `listening.sessions.state.Profile`."""
-WOMEN, MEN = ("f", "female", "w", "woman"), ("m", "male", "man")
-AGES = (5, 110)
 
 
 @dataclass(frozen=True)
@@ -168,12 +167,12 @@ def _artists(
 
 def profiles(users: DataFrame) -> DataFrame:
     """Return what accounts say, one row a listener, as `LISTENERS` names it."""
-    gender = F.lower(F.trim("gender"))
-    whole = F.col("age").between(*AGES)
+    said = F.lower(F.trim("gender"))
+    gender = F.coalesce(*(F.when(said == word, value) for word, value in GENDERS.items()))
     return (
         users.where(F.col("user_id").isNotNull())
-        .withColumn("gender", F.when(gender.isin(*WOMEN), 1.0).when(gender.isin(*MEN), 0.0))
-        .withColumn("age", F.when(whole, F.col("age")))
+        .withColumn("gender", gender)
+        .withColumn("age", F.when(F.col("age").between(*AGES), F.col("age")))
         .withColumn("registered", F.col("registered_at").cast("double"))
         .groupBy("user_id")
         .agg(*(F.max(name).alias(name) for name in LISTENERS[1:]))

@@ -32,13 +32,14 @@ from pyspark.sql import functions as F
 from glue_jobs.champion import champion, fetch, fetched
 from glue_jobs.job import LOG, Arguments, job_session, versions
 from glue_jobs.plays import clean_plays
-from glue_jobs.raw import RawBatch, latest_batch
+from glue_jobs.raw import RawBatch, chosen_batch
+from glue_jobs.runs import publish
 from glue_jobs.sessions.cutting import cut_sessions, profiles
 from glue_jobs.sessions.scores import Scorer, score
 from glue_jobs.storage import Storage
 from listening.errors import DataError
 from listening.log.plain import parse_time
-from listening.resources import LATEST, MANIFEST, output
+from listening.resources import output
 from listening.sessions.forecaster import Forecaster
 from listening.systems import SYSTEMS
 
@@ -65,8 +66,7 @@ def main(argv: Sequence[str]) -> None:
     version = champion(arguments)
     with job_session("scoring", rows_per_batch=ROWS_PER_BATCH) as spark:
         storage = Storage(spark, arguments.data_uri)
-        batch = arguments.get("batch", "latest")
-        batch = latest_batch(storage) if batch == "latest" else batch
+        batch = chosen_batch(storage, arguments)
         models = Storage(spark, arguments.models_uri)
         LOG.info("forecasts of batch %s by bundle %s", batch, version)
         archive = fetch(models, SYSTEM.name, version)
@@ -89,11 +89,11 @@ def main(argv: Sequence[str]) -> None:
         score(people, scorer).write.mode("overwrite").parquet(storage.uri(f"{target}listeners/"))
         quality = {"log": log.quality(), "sessions": found.quality()}
         LOG.info("quality: %s", quality)
-        storage.write_json(
-            target + MANIFEST,
+        publish(
+            storage,
+            SCORES,
+            run,
             {
-                "format_version": 1,
-                "run": run,
                 "batch": batch,
                 "bundle_version": version,
                 "parameters": {"at": scorer.at, "longer_than": limit},
@@ -101,7 +101,6 @@ def main(argv: Sequence[str]) -> None:
                 "versions": versions(),
             },
         )
-        storage.write_json(SCORES + LATEST, {"run": run})
         LOG.info("scoring: published run %s", run)
 
 

@@ -19,12 +19,12 @@ from pyspark.sql import functions as F
 
 from glue_jobs.arrow import whole_groups
 from glue_jobs.job import LOG, Arguments, job_session, versions
-from glue_jobs.runs import finished_run
+from glue_jobs.runs import finished_run, publish
 from glue_jobs.sessions.folding import FEATURES as SCHEMA
 from glue_jobs.sessions.folding import SALT, SPLITS, Splitting, fold
 from glue_jobs.storage import Storage
 from listening.errors import DataError
-from listening.resources import LATEST, MANIFEST, QUALITY, output
+from listening.resources import QUALITY, output
 from listening.sessions.state import FEATURES as NAMES
 from listening.systems import SYSTEMS
 
@@ -69,7 +69,9 @@ def main(argv: Sequence[str]) -> None:
             storage.uri(f"{target}sessions/")
         )
         features = spark.read.schema(SCHEMA).parquet(storage.uri(f"{target}sessions/"))
-        profiles(features).write.mode("overwrite").parquet(storage.uri(f"{target}profiles/"))
+        profiles(features, listeners).write.mode("overwrite").parquet(
+            storage.uri(f"{target}profiles/")
+        )
         quality = count(features, sessions, splitting)
         storage.write_json(target + QUALITY, quality)
         LOG.info("quality: %s", quality)
@@ -84,11 +86,11 @@ def main(argv: Sequence[str]) -> None:
                 f"{storage.uri(source)}: too few sessions to learn from and to judge on; give a "
                 "longer log"
             )
-        storage.write_json(
-            target + MANIFEST,
+        publish(
+            storage,
+            FEATURES,
+            run,
             {
-                "format_version": 1,
-                "run": run,
                 "sessions_run": manifest["run"],
                 "batch": manifest["batch"],
                 "rows": manifest["rows"],
@@ -102,7 +104,6 @@ def main(argv: Sequence[str]) -> None:
                 "versions": versions(),
             },
         )
-        storage.write_json(FEATURES + LATEST, {"run": run})
         LOG.info("session_features: published run %s", run)
 
 
@@ -120,18 +121,25 @@ def folded(sessions: DataFrame, splitting: Splitting, partitions: int) -> DataFr
     )
 
 
-def profiles(features: DataFrame) -> DataFrame:
-    """Return what the training sessions say of each listener."""
+def profiles(features: DataFrame, listeners: DataFrame) -> DataFrame:
+    """Return what the training sessions say of each listener, and the account.
+
+    ``summary`` is what was known before the last of them. Of artists that top as many sessions, the
+    top artist is the last by name.
+    """
     train = features.where(F.col("split") == "train")
-    return train.groupBy("user_id").agg(
+    topped = F.struct(F.count("top_artist").alias("sessions"), "top_artist")
+    tops = train.groupBy("user_id", "top_artist").agg(topped.alias("topped"))
+    top = tops.groupBy("user_id").agg(F.max("topped")["top_artist"].alias("top_artist"))
+    figures = train.groupBy("user_id").agg(
         F.count(F.lit(1)).alias("sessions"),
         F.avg("length").alias("mean_s"),
         F.median("length").alias("median_s"),
         F.max("length").alias("longest_s"),
         F.sum("plays").alias("plays"),
-        F.mode("top_artist").alias("top_artist"),
         F.max_by("summary", "number").alias("summary"),
     )
+    return figures.join(top, "user_id").join(listeners, "user_id", "left")
 
 
 def count(features: DataFrame, sessions: DataFrame, splitting: Splitting) -> dict[str, Any]:

@@ -10,25 +10,23 @@ gap_minutes = 30
     A session ends after a silence that is longer, counted from the latest end of its plays.
 max_dropped_share = 0.2
     Largest accepted share of plays that cleaning drops.
-max_default_share = 1
-    Largest accepted share of plays of whose length nothing is known, so that a default stands in;
-    Last.fm tells no lengths at all.
 """
 
 from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glue_jobs.job import LOG, Arguments, job_session, versions
 from glue_jobs.plays import clean_plays
 from glue_jobs.quality import Limits
-from glue_jobs.raw import RawBatch, latest_batch
+from glue_jobs.raw import RawBatch, chosen_batch
+from glue_jobs.runs import publish
 from glue_jobs.sessions.cutting import cut_sessions, profiles
 from glue_jobs.storage import Storage
 from listening.log.raw_formats import SYNTHETIC
-from listening.resources import LATEST, MANIFEST, QUALITY, RAW, output
+from listening.resources import QUALITY, RAW, output
 from listening.sessions.cut import DEFAULT_PLAY_S, GAP_S
 from listening.systems import SYSTEMS
 
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
 SYSTEM = SYSTEMS["sessions"]
 SESSIONS = output(SYSTEM.name, "sessions")
 ROWS_PER_BATCH = 100_000
-LIMITS = {"max_dropped_share": 0.2, "max_default_share": 1.0}
+LIMITS = {"max_dropped_share": 0.2}
 ARGUMENTS = ("data_uri", "batch", "gap_minutes", *LIMITS)
 
 
@@ -51,8 +49,7 @@ def main(argv: Sequence[str]) -> None:
     target = f"{SESSIONS}{run}/"
     with job_session("sessions", rows_per_batch=ROWS_PER_BATCH) as spark:
         storage = Storage(spark, arguments.data_uri)
-        batch = arguments.get("batch", "latest")
-        batch = latest_batch(storage) if batch == "latest" else batch
+        batch = chosen_batch(storage, arguments)
         LOG.info("sessions of batch %s, to %s", batch, storage.uri(target))
         raw = RawBatch.find(storage, batch, needs=SYSTEM.needs)
         log = clean_plays(raw.read("plays"), now=now)
@@ -64,12 +61,16 @@ def main(argv: Sequence[str]) -> None:
         quality = {"log": log.quality(), "sessions": found.quality()}
         storage.write_json(target + QUALITY, quality)
         LOG.info("quality: %s", quality)
-        check(quality, limits)
-        storage.write_json(
-            target + MANIFEST,
+        limits.check(
+            "max_dropped_share",
+            1 - quality["log"]["rows_out"] / max(quality["log"]["rows_in"], 1),
+            "the share of plays that are dropped",
+        )
+        publish(
+            storage,
+            SESSIONS,
+            run,
             {
-                "format_version": 1,
-                "run": run,
                 "batch": batch,
                 "rows": {"in": quality["log"]["rows_in"], "out": quality["log"]["rows_out"]},
                 "synthetic": storage.exists(f"{RAW}{batch}/{SYNTHETIC}"),
@@ -79,23 +80,7 @@ def main(argv: Sequence[str]) -> None:
                 "versions": versions(),
             },
         )
-        storage.write_json(SESSIONS + LATEST, {"run": run})
         LOG.info("sessions: published run %s", run)
-
-
-def check(quality: dict[str, Any], limits: Limits) -> None:
-    """Check what was dropped, and how many lengths are a mere default."""
-    log, sessions = quality["log"], quality["sessions"]
-    limits.check(
-        "max_dropped_share",
-        1 - log["rows_out"] / max(log["rows_in"], 1),
-        "the share of plays that are dropped",
-    )
-    limits.check(
-        "max_default_share",
-        sessions["lengths"]["default"] / max(sessions["rows_in"], 1),
-        "the share of plays of unknown length",
-    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from listening.errors import RequestError
 from listening.log.plain import parse_time
 from listening.sessions.cut import cut, play_lengths
 from listening.sessions.forecaster import Moment
-from listening.sessions.state import NOBODY, Profile, Session
+from listening.sessions.state import AGES, GENDERS, NOBODY, Profile, Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ KNOWN = (
 )
 SHARED = ("now", "longer_than")
 """What a list of listeners may be given once."""
-GENDERS = {"f": 1.0, "female": 1.0, "m": 0.0, "male": 0.0}
+PROFILE = ("gender", "age", "registered_at")
 
 
 @dataclass(frozen=True)
@@ -251,10 +251,15 @@ def _profile(value: Any, where: str) -> Profile:
     where = f"{where}profile."
     if not isinstance(value, dict):
         raise RequestError(f"{where[:-1]}: must be an object, got {shown(value)}")
+    if unknown := [name for name in value if name not in PROFILE]:
+        raise RequestError(f"{where}{unknown[0]}: is not known; send {', '.join(PROFILE)}")
     gender, registered = value.get("gender"), value.get("registered_at")
+    age = count(value.get("age"), where, "age")
+    if age is not None and not AGES[0] <= age <= AGES[1]:
+        raise RequestError(f"{where}age: must be from {AGES[0]} to {AGES[1]}, got {age:g}")
     return Profile(
         gender=None if gender is None else GENDERS[choice(gender, GENDERS, where, "gender")],
-        age=count(value.get("age"), where, "age"),
+        age=age,
         registered=None if registered is None else _moment(registered, where, "registered_at"),
     )
 

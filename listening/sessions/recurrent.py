@@ -9,7 +9,6 @@ with the forget gate of Gers et al. 2000.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -22,13 +21,11 @@ from listening.errors import ArchiveError, LayoutError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 Cell = Literal["gru", "lstm"]
 FloatArray = npt.NDArray[np.float32]
 
 GATES: dict[Cell, int] = {"gru": 3, "lstm": 4}
-DESCRIPTION = "recurrent.json"
 FORMAT_VERSION = 1
 ROWS_AT_ONCE = 512
 """Rows that go through the layers together: some 20 MB of products for 64 steps of 48 units."""
@@ -335,34 +332,6 @@ class Recurrent:
                 f"recurrent forecaster: {name} has the shape {found[name]}, "
                 f"expected {expected[name]}"
             )
-
-    def write(self, folder: Path) -> None:
-        """Write one ``.npy`` per array, and `DESCRIPTION`, into a folder, which is created."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, array in self.arrays.items():
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-        (folder / DESCRIPTION).write_text(json.dumps(self.description, indent=1) + "\n", "utf-8")
-
-    @classmethod
-    def read(cls, folder: Path) -> Recurrent:
-        """Read what `write` wrote.
-
-        Raises
-        ------
-        ArchiveError
-            A file is missing or damaged, or the arrays do not fit each other.
-        """
-        try:
-            description = json.loads((folder / DESCRIPTION).read_bytes())
-            arrays = {
-                path.stem: np.load(path, allow_pickle=False)
-                for path in sorted(folder.glob("*.npy"))
-            }
-            return cls.of(description, arrays)
-        except (OSError, ValueError, EOFError, RecursionError, ArchiveError) as error:
-            raise ArchiveError(
-                f"{folder}: {error}; copy the archive anew, or train again"
-            ) from error
 
 
 _LAYER = ("kernel", "recurrent", "bias")

@@ -56,7 +56,7 @@ class Session(NamedTuple):
     start, end
         Seconds since 1970, UTC.
     plays, skips
-        How many, and how many of them were skipped.
+        How many, and how many of them were skipped; no plays where that is not known.
     """
 
     start: float
@@ -85,6 +85,13 @@ class Profile:
 
 
 NOBODY = Profile()
+GENDERS = {
+    **dict.fromkeys(("f", "female", "w", "woman"), 1.0),
+    **dict.fromkeys(("m", "male", "man"), 0.0),
+}
+"""What accounts say of gender, in small letters; anything else says nothing."""
+AGES = (5, 110)
+"""Years between which an age is taken for one."""
 
 _LENGTHS = (
     *("last_1", "last_2", "last_3"),
@@ -147,7 +154,7 @@ class State:
         self.habits = Habits()
         self.loads, self.counts = [0.0] * len(LOADS), [0.0] * len(LOADS)
         self.last_plays = self.last_skipped = self.last_a_play = NAN
-        self.plays = self.skipped = self.a_play = 0.0
+        self.plays = self.skipped = self.a_play = NAN
 
     def fold(self, session: Session) -> None:
         """Take a session into account; sessions come in order of time."""
@@ -199,9 +206,16 @@ class State:
         self.recent[place] += self.weight
 
     def _fold_plays(self, plays: int, skips: int, length: float) -> None:
+        if not plays:
+            self.last_plays = self.last_skipped = self.last_a_play = NAN
+            return
         self.last_plays = math.log1p(plays)
-        self.last_skipped = skips / plays if plays else 0.0
-        self.last_a_play = length / plays if plays else 0.0
+        self.last_skipped = skips / plays
+        self.last_a_play = length / plays
+        if math.isnan(self.plays):
+            self.plays, self.skipped = self.last_plays, self.last_skipped
+            self.a_play = self.last_a_play
+            return
         share = self._share
         self.plays += share * (self.last_plays - self.plays)
         self.skipped += share * (self.last_skipped - self.skipped)

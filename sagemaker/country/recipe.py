@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hyperparameters import overridden
-from listening.errors import DataError
+from hyperparameters import check_ranges, overridden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,11 +88,7 @@ class Recipe:
             "prior_power": 0 <= self.prior_power <= 1,
             "label_noise": self.label_noise in {"yes", "no"},
         }
-        for name, holds in rules.items():
-            if not holds:
-                raise DataError(
-                    f"hyperparameter '{name}' is out of its range: {getattr(self, name)}"
-                )
+        check_ranges(self, rules)
 
     def lightgbm(self, *, n_classes: int, seed: int, num_threads: int) -> dict[str, Any]:
         """Return LightGBM's parameters, deterministic whatever the number of threads."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOST_LISTENERS = 2_000
 """A spectral clustering compares all with all: of more listeners a sample is clustered."""
 NEIGHBOURS = 10
+MOST_CLUSTERS = 6
 FEWEST_LISTENERS = 20
 """Fewer are one kind."""
 
@@ -57,15 +58,13 @@ class Clustering:
         }
 
 
-def find_clusters(summaries: npt.NDArray[Any], *, most: int, seed: int) -> Clustering:
+def find_clusters(summaries: npt.NDArray[Any], *, seed: int) -> Clustering:
     """Cluster listeners by k-means and spectrally; the number and method of best silhouette win.
 
     Parameters
     ----------
     summaries
         Of listeners, as `listening.sessions.state.SUMMARY` names the columns, (n, 7).
-    most
-        The most clusters to try.
     seed
         Decides starts and the sample.
     """
@@ -73,7 +72,7 @@ def find_clusters(summaries: npt.NDArray[Any], *, most: int, seed: int) -> Clust
     mean, deviation = _moments(rows)
     alone = Clusters(mean, deviation, np.zeros((1, rows.shape[1])))
     points = alone.standardised(rows)
-    if len(points) < FEWEST_LISTENERS or most < 2:
+    if len(points) < FEWEST_LISTENERS:
         return Clustering(alone, "one", {}, {}, _places(points, np.zeros(len(points))))
     if len(points) > MOST_LISTENERS:
         chosen = np.random.default_rng(seed).choice(len(points), MOST_LISTENERS, replace=False)
@@ -81,7 +80,7 @@ def find_clusters(summaries: npt.NDArray[Any], *, most: int, seed: int) -> Clust
     silhouettes: dict[str, dict[int, float]] = {"kmeans": {}, "spectral": {}}
     inertia: dict[int, float] = {}
     labels: dict[tuple[str, int], npt.NDArray[Any]] = {}
-    for k in range(2, most + 1):
+    for k in range(2, MOST_CLUSTERS + 1):
         means = KMeans(k, n_init=5, random_state=seed).fit(points)
         inertia[k] = float(means.inertia_)
         labels["kmeans", k] = means.labels_

@@ -147,13 +147,17 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Remaining:
-    """Mean absolute errors of what remains after so many plays, in seconds."""
+    """Mean absolute errors of what remains after so many plays, in seconds.
+
+    ``within_10_90`` is the share that ended within the bundle's 10 to 90% quantiles.
+    """
 
     play: int
     sessions: int
     bundle: float
     own_median: float
     start_less_elapsed: float
+    within_10_90: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,8 +348,8 @@ def _remaining(
         start = starts[place[session[asked]]][:, MEDIAN]
         features = np.ascontiguousarray(every.features[at][asked])
         elapsed = every.elapsed[at][asked]
-        median = subject.bundle.remaining(features)[:, MEDIAN]
-        true = remaining[asked]
+        quantiles = subject.bundle.remaining(features)
+        median, true = quantiles[:, MEDIAN], remaining[asked]
         rows.append(
             Remaining(
                 play=play,
@@ -353,6 +357,7 @@ def _remaining(
                 bundle=float(np.abs(median - true).mean()),
                 own_median=float(np.abs(own[asked] - true).mean()),
                 start_less_elapsed=float(np.abs(np.maximum(start - elapsed, 0) - true).mean()),
+                within_10_90=float(((quantiles[:, 0] <= true) & (true <= quantiles[:, -1])).mean()),
             )
         )
     return rows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import lightgbm
 import numpy as np
 
-from listening.errors import DataError
+from hyperparameters import check_ranges
 from listening.sessions.bundle import QuantileTrees
 from listening.sessions.forecast import LEVELS, MEDIAN
 from listening.trees import RAW_SCORE, portable, predict
@@ -49,11 +49,7 @@ class Recipe:
             "max_rounds": self.max_rounds >= 1,
             "early_stopping_rounds": self.early_stopping_rounds >= 1,
         }
-        for name, holds in rules.items():
-            if not holds:
-                raise DataError(
-                    f"hyperparameter '{name}' is out of its range: {getattr(self, name)}"
-                )
+        check_ranges(self, rules)
 
     def lightgbm(self, *, level: float, seed: int, num_threads: int) -> dict[str, Any]:
         """Return LightGBM's parameters, deterministic whatever the number of threads."""

@@ -69,7 +69,8 @@ def _models(archives: tuple[Archive, ...], manifest: FeaturesManifest) -> dict[s
                 f"channel 'models' has no model '{name}'; it has "
                 f"{', '.join(sorted(found)) or 'none'}: train it in the same execution"
             )
-        run = found[name].created_from.get("features_run")
+    for name, archive in found.items():
+        run = archive.created_from.get("features_run")
         if run != manifest.run:
             raise DataError(
                 f"model '{name}' was trained on features run {run}, not on {manifest.run}; train "

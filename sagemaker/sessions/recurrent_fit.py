@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from hyperparameters import check_ranges
 from listening.errors import DataError
+from listening.sessions.forecast import LEVELS
 from listening.sessions.recurrent import Dense, Layer, Recurrent, Standard
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
     from listening.sessions.recurrent import Cell, FloatArray
 
-QUANTILES = tuple(level / 10 for level in range(1, 10))
 MEDIAN = (0.5,)
 OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
 """Names of Keras."""
@@ -117,12 +118,12 @@ class RecurrentSettings:
     """
 
     layers: int = 1
-    hidden: int = 48
-    dropout: float = 0.0
+    hidden: int = 24
+    dropout: float = 0.4
     loss: Literal["pinball", "mae"] = "pinball"
     optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    batch: int = 256
+    learning_rate: float = 3e-3
+    batch: int = 512
     epochs: int = 60
     patience: int = 5
 
@@ -139,16 +140,12 @@ class RecurrentSettings:
             "epochs": self.epochs >= 1,
             "patience": self.patience >= 1,
         }
-        for name, holds in rules.items():
-            if not holds:
-                raise DataError(
-                    f"hyperparameter '{name}' is out of its range: {getattr(self, name)}"
-                )
+        check_ranges(self, rules)
 
     @property
     def levels(self) -> tuple[float, ...]:
         """Which quantiles are learned."""
-        return QUANTILES if self.loss == "pinball" else MEDIAN
+        return LEVELS if self.loss == "pinball" else MEDIAN
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,7 +15,6 @@ from hyperparameters import overridden, refuse_unknown, seed_of
 from listening.archive import ArchiveWriter
 from listening.errors import DataError
 from listening.intervals import bootstrap
-from listening.log.plain import parse_number
 from listening.sessions.bundle import COLUMNS, MODEL, REMAINING, START
 from listening.sessions.forecast import LEVELS, remaining_seconds, seconds
 from listening.systems import validation_metric
@@ -34,8 +33,8 @@ TRAINING = "training.json"
 """Beside the model in its archive: curve, importance, settings and what was decided."""
 
 RECIPE = frozenset(field.name for field in fields(Recipe))
-CLUSTER_MODELS, STANDARDISE, MOST_CLUSTERS = "cluster_models", "standardise", "most_clusters"
-MOMENTS = "moments"
+STANDARDISE = "standardise"
+STANDARDISED = ("none", "small", "all")
 LEARNING_RATE = 0.1
 """Of the model of what remains, unless it is given: there are more moments than sessions."""
 
@@ -55,16 +54,19 @@ def train_start(job: Job) -> None:
     """Train the model of a session's length at its start, and those of clusters that are better.
 
     Channels: ``features`` (the manifest), ``train``, ``validation`` and ``profiles``.
-    Hyperparameters: those of `fitting.Recipe`; ``cluster_models``: yes or no; ``standardise``:
-    none, small (clusters of at most `SMALL_CLUSTER` listeners) or all; ``most_clusters``.
+    Hyperparameters: those of `fitting.Recipe`; ``standardise``: none, small (clusters of at most
+    `SMALL_CLUSTER` listeners) or all.
     """
-    refuse_unknown(job, {*RECIPE, CLUSTER_MODELS, STANDARDISE, MOST_CLUSTERS})
+    refuse_unknown(job, {*RECIPE, STANDARDISE})
     manifest, train, validation, recipe = _given(job)
     seed, machine = seed_of(job), Machine(num_threads=job.num_threads)
-    own = _choice(job, CLUSTER_MODELS, ("yes", "no")) == "yes"
-    standardise = _choice(job, STANDARDISE, ("none", "small", "all"))
-    most = _choice(job, MOST_CLUSTERS, tuple(map(str, (6, *range(1, 21)))))
-    clustering = find_clusters(_summaries(job.channel("profiles")), most=int(most), seed=seed)
+    standardise = job.hyperparameters.get(STANDARDISE, STANDARDISED[0])
+    if standardise not in STANDARDISED:
+        raise DataError(
+            f"hyperparameter '{STANDARDISE}' must be one of {', '.join(STANDARDISED)}, "
+            f"not {standardise}"
+        )
+    clustering = find_clusters(_summaries(job.channel("profiles")), seed=seed)
     everyone = fit(
         Data(train.features, train.roots),
         Data(validation.features, validation.roots),
@@ -75,7 +77,7 @@ def train_start(job: Job) -> None:
     )
     chosen: dict[int, Fitted] = {}
     tried: list[dict[str, Any]] = []
-    if own and len(clustering.clusters) > 1:
+    if len(clustering.clusters) > 1:
         chosen, tried = _of_clusters(
             clustering.clusters,
             train,
@@ -106,14 +108,12 @@ def train_remaining(job: Job) -> None:
     """Train the model of the time that remains after a play.
 
     Channels: ``features`` (the manifest), ``train`` and ``validation``. Hyperparameters: those of
-    `fitting.Recipe`; ``moments``: the share of those after the plays of `AFTER` that it is learned
-    from.
+    `fitting.Recipe`.
     """
-    refuse_unknown(job, {*RECIPE, MOMENTS})
+    refuse_unknown(job, RECIPE)
     manifest, train, validation, recipe = _given(job, Recipe(learning_rate=LEARNING_RATE))
-    share = _share(job)
     rng = np.random.default_rng(seed_of(job))
-    rows, held = (_some(moments(s, AFTER), share, rng) for s in (train, validation))
+    rows, held = (_some(moments(s, AFTER), rng) for s in (train, validation))
     fitted = fit(
         Data(rows.features, rows.gains),
         Data(held.features, held.gains),
@@ -143,23 +143,8 @@ def _given(
     )
 
 
-def _choice(job: Job, name: str, choices: tuple[str, ...]) -> str:
-    value = job.hyperparameters.get(name, choices[0])
-    if value not in choices:
-        raise DataError(f"hyperparameter '{name}' must be one of {', '.join(choices)}, not {value}")
-    return value
-
-
-def _share(job: Job) -> float:
-    text = job.hyperparameters.get(MOMENTS, str(SHARE))
-    share = parse_number(text)
-    if share is None or not 0 < share <= 1:
-        raise DataError(f"hyperparameter '{MOMENTS}' must be above 0 and at most 1, got '{text}'")
-    return share
-
-
-def _some(every: Moments, share: float, rng: np.random.Generator) -> Moments:
-    return every.take(np.flatnonzero(rng.random(len(every.session)) < share))
+def _some(every: Moments, rng: np.random.Generator) -> Moments:
+    return every.take(np.flatnonzero(rng.random(len(every.session)) < SHARE))
 
 
 def _summaries(folder: Path) -> Floats:

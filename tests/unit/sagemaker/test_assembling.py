@@ -170,7 +170,7 @@ def test_a_detail_is_no_longer_than_the_schema_allows():
 
 def test_what_cannot_be_assembled_is_told(job, judge, tmp_path):
     asked = replace(job, hyperparameters={**job.hyperparameters, "most": "3"})
-    with pytest.raises(DataError, match="most; known to 'assemble' are gate_metrics, least, seed"):
+    with pytest.raises(DataError, match="most; known are task, item, seed, gate_metrics, least"):
         assemble(asked, system=TOY, judge=judge)
     with pytest.raises(DataError, match="channel 'models' is missing"):
         assemble(job, system=TRAINED, judge=judge)

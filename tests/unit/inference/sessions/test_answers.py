@@ -199,11 +199,25 @@ def test_many_listeners_get_what_each_gets_alone(handler: Handler) -> None:
     assert [json.loads(line) for line in body.splitlines()] == alone
 
 
+def test_plays_that_are_not_told_are_unknown_and_not_none(handler: Handler) -> None:
+    untold = [{"start": row["start"], "end": row["end"]} for row in PAST]
+    answer = ask(handler, {"sessions": untold, "now": NOW})
+    state = State()
+    for row in PAST:
+        state.fold(Session(row["start"], row["end"], 0, 0))
+    features = dict(zip(FEATURES, state.features(NOW), strict=True))
+    for name in ("last_plays", "plays", "skipped", "seconds_a_play"):
+        assert np.isnan(features[name])
+    assert answer["sessions_used"] == 8
+
+
 def test_a_profile_is_used(handler: Handler) -> None:
     profile = {"gender": "f", "age": 30, "registered_at": "2010-01-01"}
     answer = ask(handler, {"sessions": PAST, "now": NOW, "profile": profile})
     assert answer["sessions_used"] == 8
-    with pytest.raises(RequestError, match=r"profile\.gender: must be f or female or m or male"):
+    with pytest.raises(
+        RequestError, match=r"profile\.gender: must be f or female or w"
+    ):
         ask(handler, {"profile": {"gender": "x"}})
 
 
@@ -226,6 +240,8 @@ def test_a_profile_is_used(handler: Handler) -> None:
         ({"sessions": PAST, "now": NOON}, "now: is before the end of the last session or play"),
         ({"plays": [{"track": "x"}]}, r"plays\[0\]\.ended_at: must be a time"),
         ({"now": True}, "now: must be a time"),
+        ({"profile": {"gendr": "f"}}, r"profile\.gendr: is not known; send gender, age"),
+        ({"profile": {"age": 300}}, r"profile\.age: must be from 5 to 110, got 300"),
         ({"longer_than": [None]}, r"longer_than\[0\]: must be seconds, got nothing"),
         ({"longer_than": "1800"}, "longer_than: must be a list"),
         ({"listeners": [{"sessions": 3}]}, r"listeners\[0\]\.sessions: must be a list, got 3"),

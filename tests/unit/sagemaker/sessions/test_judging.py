@@ -146,9 +146,13 @@ def test_a_model_that_is_missing_is_named(root: Path, features_run: Path, tmp_pa
     ("task", "hyperparameters", "message"),
     [
         ("start", {"leaves": "3"}, "unknown hyperparameter leaves"),
-        ("start", {"cluster_models": "perhaps"}, "'cluster_models' must be one of yes, no"),
+        (
+            "start",
+            {"standardise": "some"},
+            "must be one of none, small, all, not some",
+        ),
         ("start", {"num_leaves": "1"}, "'num_leaves' is out of its range"),
-        ("remaining", {"moments": "0"}, "'moments' must be above 0"),
+        ("remaining", {"standardise": "all"}, "unknown hyperparameter standardise"),
     ],
 )
 def test_wrong_hyperparameters_are_named(

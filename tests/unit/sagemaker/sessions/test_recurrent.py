@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from listening.errors import ArchiveError, DataError, LayoutError
-from listening.sessions.recurrent import DESCRIPTION, Dense, Layer, Recurrent, Standard
+from listening.sessions.forecast import LEVELS
+from listening.sessions.recurrent import Dense, Layer, Recurrent, Standard
 from sessions import recurrent_fit
 from sessions.recurrent_fit import (
-    QUANTILES,
     RecurrentSettings,
     Scales,
     Sequences,
@@ -53,10 +53,10 @@ def forecaster(cell: str, *, layers: int = 2, units: int = 5, seed: int = 0) -> 
             for n in inputs
         ),
         hidden=Dense(array(rng, units + N_CONTEXT, 6), array(rng, 6)),
-        output=Dense(array(rng, 6, len(QUANTILES)), array(rng, len(QUANTILES))),
+        output=Dense(array(rng, 6, len(LEVELS)), array(rng, len(LEVELS))),
         steps=Standard(array(rng, N_FEATURES), np.full(N_FEATURES, 2, np.float32)),
         context=Standard(array(rng, N_CONTEXT), np.full(N_CONTEXT, 3, np.float32)),
-        levels=QUANTILES,
+        levels=LEVELS,
     )
 
 
@@ -116,16 +116,16 @@ def test_a_series_that_leans_on_its_past_is_learned_better_than_its_mean(cell):
     settings = RecurrentSettings(hidden=12, epochs=12, batch=64, learning_rate=5e-3)
     fitted = fit_recurrent(cell, train, validation, settings, seed=3)
     answered = fitted.model.quantiles(test.steps, test.lengths, test.context)
-    median = answered[:, QUANTILES.index(0.5)]
+    median = answered[:, LEVELS.index(0.5)]
     error = np.abs(test.target - median).mean()
     of_mean = np.abs(test.target - train.target.mean()).mean()
     assert error < 0.75 * of_mean
     below = (test.target[:, None] < answered).mean(axis=0)
-    assert below == pytest.approx(np.array(QUANTILES), abs=0.1)
+    assert below == pytest.approx(np.array(LEVELS), abs=0.1)
     assert len(fitted.curve["train"]) == len(fitted.curve["validation"]) <= 12
     best = fitted.curve["validation"][fitted.epochs - 1]
     assert best == min(fitted.curve["validation"])
-    levels = np.array(QUANTILES)
+    levels = np.array(LEVELS)
     over = validation.target[:, None] - fitted.model.quantiles(
         validation.steps, validation.lengths, validation.context
     )
@@ -170,13 +170,13 @@ def test_a_row_is_answered_alone_as_in_a_batch(cell, monkeypatch):
 @pytest.mark.parametrize("cell", CELLS)
 def test_quantiles_never_cross(cell):
     answers = forecaster(cell).quantiles(*request(200))
-    assert answers.shape == (200, len(QUANTILES))
+    assert answers.shape == (200, len(LEVELS))
     assert (np.diff(answers, axis=1) >= 0).all()
 
 
 def test_no_rows_have_no_answers_and_no_past_is_a_past_of_zeros():
     model = forecaster("gru")
-    assert model.quantiles(*request(0)).shape == (0, len(QUANTILES))
+    assert model.quantiles(*request(0)).shape == (0, len(LEVELS))
     steps, _, context = request(3)
     none = np.zeros(3, int)
     hidden = model.hidden.weights[-N_CONTEXT:]
@@ -186,46 +186,33 @@ def test_no_rows_have_no_answers_and_no_past_is_a_past_of_zeros():
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_what_was_written_is_read_again(cell, tmp_path):
+def test_description_and_arrays_are_all_of_it(cell):
     model = forecaster(cell)
-    model.write(tmp_path / "model")
-    read = Recurrent.read(tmp_path / "model")
+    again = Recurrent.of(json.loads(json.dumps(model.description)), model.arrays)
     given = request(20)
-    assert np.array_equal(read.quantiles(*given), model.quantiles(*given))
-    assert (read.cell, read.levels, len(read.layers)) == (cell, QUANTILES, 2)
-    names = {path.name for path in (tmp_path / "model").iterdir()}
-    assert names == {DESCRIPTION, *(f"{name}.npy" for name in model.arrays)}
+    assert np.array_equal(again.quantiles(*given), model.quantiles(*given))
+    assert (again.cell, again.levels, len(again.layers)) == (cell, LEVELS, 2)
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("description", "arrays", "says"),
     [
-        (lambda folder: (folder / DESCRIPTION).unlink(), DESCRIPTION),
-        (lambda folder: (folder / "hidden-bias.npy").unlink(), "hidden-bias"),
-        (lambda folder: (folder / "hidden-bias.npy").write_bytes(b"\x93NUMPY"), "copy"),
-        (
-            lambda folder: np.save(folder / "hidden-bias.npy", np.zeros(2)),
-            r"hidden-weights.*\(7, 2\)",
-        ),
-        (lambda folder: _describe(folder, cell="rnn"), "rnn"),
-        (lambda folder: _describe(folder, cell="lstm"), "layer-0-kernel"),
-        (lambda folder: _describe(folder, layers=0), "layers"),
-        (lambda folder: _describe(folder, levels=[0.5]), "output"),
-        (lambda folder: _describe(folder, levels=[0.5, 0.5]), "levels"),
-        (lambda folder: _describe(folder, format_version=9), "version 9"),
-        (lambda folder: (folder / DESCRIPTION).write_text("[]"), "not a recurrent"),
+        ({}, {"hidden-bias": None}, "hidden-bias"),
+        ({}, {"hidden-bias": np.zeros(2)}, r"hidden-weights.*\(7, 2\)"),
+        ({"cell": "rnn"}, {}, "rnn"),
+        ({"cell": "lstm"}, {}, "layer-0-kernel"),
+        ({"layers": 0}, {}, "layers"),
+        ({"levels": [0.5]}, {}, "output"),
+        ({"levels": [0.5, 0.5]}, {}, "levels"),
+        ({"format_version": 9}, {}, "version 9"),
+        ({"format_version": None}, {}, "not a recurrent"),
     ],
 )
-def test_a_damaged_folder_is_refused(damage, says, tmp_path):
-    forecaster("gru").write(tmp_path)
-    damage(tmp_path)
+def test_parts_that_do_not_fit_are_refused(description, arrays, says):
+    model = forecaster("gru")
+    given = {n: a for n, a in (model.arrays | arrays).items() if a is not None}
     with pytest.raises(ArchiveError, match=says):
-        Recurrent.read(tmp_path)
-
-
-def _describe(folder, **changes):
-    path = folder / DESCRIPTION
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+        Recurrent.of(model.description | description, given)
 
 
 def test_a_request_of_another_shape_is_refused():
