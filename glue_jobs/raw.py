@@ -18,12 +18,13 @@ from listening.log.raw_formats import (
     check_entry,
     file_format,
     lacking,
+    named_tables,
     no_rows,
     recognise,
 )
 from listening.log.tables import TABLES, Kind, LogTable
 from listening.log.values import LARGEST_INTEGER
-from listening.resources import RAW, READY
+from listening.resources import RAW, READY, ready_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,30 +49,40 @@ TABS = {**_STRICT, "sep": "\t", "quote": ""}
 """How Spark reads text: as `listening.log.text` does, or not at all."""
 
 
-def chosen_batch(storage: Storage, arguments: Arguments) -> str:
-    """Return the batch that argument ``batch`` names: by default the latest."""
+def chosen_batch(
+    storage: Storage, arguments: Arguments, *, system: str, needs: Sequence[str]
+) -> str:
+    """Return the batch that argument ``batch`` names: by default `latest_batch`."""
     batch = arguments.get("batch", "latest")
-    return latest_batch(storage) if batch == "latest" else batch
+    return latest_batch(storage, system=system, needs=needs) if batch == "latest" else batch
 
 
-def latest_batch(storage: Storage) -> str:
-    """Return the batch under ``raw/`` that was made ready last.
+def latest_batch(storage: Storage, *, system: str, needs: Sequence[str]) -> str:
+    """Return the batch that was made ready last, for all systems or for this one.
+
+    Parameters
+    ----------
+    storage
+        The data bucket.
+    system
+        Whose job asks.
+    needs
+        Tables that must be in it: a batch for other systems is passed over.
 
     Raises
     ------
     DataError
         There is none.
     """
-    ready = [
-        (marker.modified, batch.name)
-        for batch in storage.entries(RAW)
-        if batch.is_folder
-        for marker in storage.entries(f"{RAW}{batch.name}")
-        if marker.name == READY
-    ]
+    ready = []
+    for batch in storage.entries(RAW):
+        entries = storage.entries(f"{RAW}{batch.name}") if batch.is_folder else []
+        if not lacking(named_tables(entry.name for entry in entries), needs):
+            marks = (entry for entry in entries if entry.name in (READY, ready_for(system)))
+            ready += [(mark.modified, batch.name) for mark in marks]
     if not ready:
         raise DataError(
-            f"{storage.uri(RAW)}: no batch with a {READY} file; upload users and top_artists to "
+            f"{storage.uri(RAW)}: no batch with a {READY} file; upload {' and '.join(needs)} to "
             f"{RAW}<batch>/ and an empty {READY} after them"
         )
     return max(ready)[1]

@@ -17,7 +17,7 @@ from infra.constructs.glue_job import GlueJob, GlueRuntime, JobDefinition
 from infra.constructs.permissions import METRICS, RUNS, allow
 from infra.constructs.workflow_start import WorkflowStart
 from listening.log.raw_formats import places_of
-from listening.resources import CAPTURES, ENDPOINT, NAMESPACE, RAW, READY, REPORTS
+from listening.resources import CAPTURES, ENDPOINT, NAMESPACE, RAW, READY, REPORTS, ready_for
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -235,7 +235,12 @@ class FeaturesStack(BaseStack):
                 "detail-type": ["Object Created"],
                 "detail": {
                     "bucket": {"name": [self.data_bucket.bucket_name]},
-                    "object": {"key": [{"wildcard": f"{RAW}*/{READY}"}]},
+                    "object": {
+                        "key": [
+                            {"wildcard": f"{RAW}*/{mark}"}
+                            for mark in (READY, ready_for(self._system.name))
+                        ]
+                    },
                 },
             },
             targets=[target],

@@ -54,6 +54,11 @@ BUNDLE = "bundle"
 """The model, among those of a version, that a gate judges and a champion is."""
 
 
+def ready_for(system: str) -> str:
+    """Return the name of the object whose arrival starts the workflow of this system alone."""
+    return f"{READY}.{system}"
+
+
 def output(system: str, job: str) -> str:
     """Return the prefix in the data bucket of a job's runs: ``<system>/<job>/<run>/``."""
     return f"{system}/{job}/"

@@ -231,7 +231,7 @@ def _check_listeners(folder: Path, tables: dict[str, Counts]) -> None:
             )
 
 
-def upload_batch(connection: Connection, raw: RawFolder, *, ready: bool = True) -> str:
+def upload_batch(connection: Connection, raw: RawFolder, *, mark: str | None = READY) -> str:
     """Copy raw data under ``raw/<batch>/`` and return the batch.
 
     Parameters
@@ -240,8 +240,9 @@ def upload_batch(connection: Connection, raw: RawFolder, *, ready: bool = True) 
         Where to.
     raw
         What.
-    ready
-        Whether to add the object ``_READY`` at the end, which starts the feature workflow.
+    mark
+        The object that is added at the end, which starts the feature workflows: ``_READY`` those of
+        all systems, `listening.resources.ready_for` one's; None starts nothing.
     """
     batch = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{_content_hash(raw)}"
     bucket = connection.names.data_bucket
@@ -250,8 +251,8 @@ def upload_batch(connection: Connection, raw: RawFolder, *, ready: bool = True) 
         for path in raw.files:
             key = prefix + path.relative_to(raw.folder).as_posix()
             connection.s3.upload_file(str(path), bucket, key)
-        if ready:
-            connection.s3.put_object(Bucket=bucket, Key=prefix + READY, Body=b"")
+        if mark is not None:
+            connection.s3.put_object(Bucket=bucket, Key=prefix + mark, Body=b"")
     return batch
 
 

@@ -24,7 +24,8 @@ from listening.log.plain import bare
 from listening.log.raw_formats import SYNTHETIC, file_format, recognise
 from listening.log.text import open_text, read_rows
 from listening.log.values import read
-from listening.resources import RAW, READY
+from listening.resources import RAW, READY, ready_for
+from listening.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 LISTENER = "user_id"
 CAPTURES = ".jsonl"
-_OWN_NAMES = (READY, SYNTHETIC, "_SUCCESS")
+_OWN_NAMES = (READY, SYNTHETIC, "_SUCCESS", *map(ready_for, SYSTEMS))
 NOTHING = Field("nothing", "null")
 _NO_IDS = "application/x-npy"  # an answer in it tells nobody's id
 

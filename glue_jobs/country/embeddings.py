@@ -44,7 +44,7 @@ from glue_jobs.country.cleaning import clean
 from glue_jobs.country.identity import artist_names, owners, renamed, spellings
 from glue_jobs.country.packing import PLAYS_PER_PASS, pack
 from glue_jobs.country.quality import CLEANING, check_cleaning
-from glue_jobs.country.raw import MOST_ARTISTS, read_raw
+from glue_jobs.country.raw import COUNTRY, MOST_ARTISTS, read_raw
 from glue_jobs.job import LOG, Arguments, job_session, versions
 from glue_jobs.quality import Limits
 from glue_jobs.raw import chosen_batch
@@ -112,7 +112,7 @@ def main(argv: Sequence[str]) -> None:
     target = f"{EMBEDDINGS}{run}/"
     with job_session("embeddings", rows_per_batch=ROWS_PER_BATCH) as spark:
         storage = Storage(spark, arguments.data_uri)
-        batch = chosen_batch(storage, arguments)
+        batch = chosen_batch(storage, arguments, system=COUNTRY.name, needs=COUNTRY.needs)
         LOG.info("embeddings of batch %s, to %s", batch, storage.uri(target))
 
         raw = read_raw(storage, batch, most_artists=most_artists)

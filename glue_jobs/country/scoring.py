@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> None:
     version = champion(arguments)
     with job_session("scoring", rows_per_batch=ROWS_PER_BATCH) as spark:
         storage = Storage(spark, arguments.data_uri)
-        batch = chosen_batch(storage, arguments)
+        batch = chosen_batch(storage, arguments, system="country", needs=("top_artists",))
         models = Storage(spark, arguments.models_uri)
         LOG.info("scores of batch %s by bundle %s, to %s", batch, version, storage.uri(target))
         scorer = Scorer(fetch(models, "country", version), k=k, every=every)

@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> None:
     version = champion(arguments)
     with job_session("scoring", rows_per_batch=ROWS_PER_BATCH) as spark:
         storage = Storage(spark, arguments.data_uri)
-        batch = chosen_batch(storage, arguments)
+        batch = chosen_batch(storage, arguments, system=SYSTEM.name, needs=SYSTEM.needs)
         models = Storage(spark, arguments.models_uri)
         LOG.info("forecasts of batch %s by bundle %s", batch, version)
         archive = fetch(models, SYSTEM.name, version)

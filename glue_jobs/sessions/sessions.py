@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
     target = f"{SESSIONS}{run}/"
     with job_session("sessions", rows_per_batch=ROWS_PER_BATCH) as spark:
         storage = Storage(spark, arguments.data_uri)
-        batch = chosen_batch(storage, arguments)
+        batch = chosen_batch(storage, arguments, system=SYSTEM.name, needs=SYSTEM.needs)
         LOG.info("sessions of batch %s, to %s", batch, storage.uri(target))
         raw = RawBatch.find(storage, batch, needs=SYSTEM.needs)
         log = clean_plays(raw.read("plays"), now=now)

@@ -130,6 +130,12 @@ def lacking(tables: Iterable[str], needs: Sequence[str]) -> list[str]:
     return [name for name in needs if not there & {name, TABLES[name].derived_from}]
 
 
+def named_tables(names: Iterable[str]) -> set[str]:
+    """Return the tables that names of files and folders stand for, readable or not."""
+    stems = {name.split(".", 1)[0] for name in names}
+    return {table for stem, (table, _) in _FORMS.items() if stem in stems}
+
+
 def places_of(table: str) -> tuple[str, ...]:
     """Return the names, without suffix, of what holds a table or what it is derived from."""
     tables = {table, TABLES[table].derived_from}

@@ -98,7 +98,7 @@ def score(  # noqa: PLR0913 - the options of a command line
                 journey.tell(warning)
         with target.reached(journey) as connection:
             with journey.step(UPLOAD):
-                batch = upload_batch(connection, raw, ready=False)
+                batch = upload_batch(connection, raw, mark=None)
             with journey.step(SCORE):
                 run = runs.start_job(
                     connection,

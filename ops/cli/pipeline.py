@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer  # noqa: TC002 - typer reads the annotations
 
+from listening.resources import ready_for
 from listening.systems import SYSTEMS
 from ops import registry, runs, store
 from ops.cli.asking import ASKING
@@ -149,7 +150,7 @@ def walk(
     """
     with journey.step(UPLOAD):
         before = set(runs.feature_run_ids(connection, system))
-        journey.tell(f"batch {upload_batch(connection, raw)}")
+        journey.tell(f"batch {upload_batch(connection, raw, mark=ready_for(system))}")
     with journey.step(FEATURES):
         features = _build_features(connection, before, journey, system=system)
     with journey.step(TRAIN):

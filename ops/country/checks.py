@@ -33,7 +33,7 @@ def run(connection: Connection) -> str:
         rows = "".join(f"smoke,{rank},{artist}\n" for rank, artist in enumerate(ARTISTS, 1))
         (Path(scratch) / "top_artists.csv").write_text(f"user_id,rank,artist_name\n{rows}")
         raw = check_folder(Path(scratch), system=COUNTRY, labelled=False)
-        batch = upload_batch(connection, raw, ready=False)
+        batch = upload_batch(connection, raw, mark=None)
     ended = runs.finish_job(
         connection, runs.SCORING, system=COUNTRY.name, arguments={"--batch": batch}
     )

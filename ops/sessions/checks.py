@@ -34,7 +34,7 @@ def run(connection: Connection) -> str:
         rows = "".join(f"smoke,{hour}:{10 * i:02}:00Z,t,200\n" for hour in EVENINGS for i in (0, 1))
         (Path(scratch) / "plays.csv").write_text(f"user_id,played_at,track_id,played_s\n{rows}")
         raw = check_folder(Path(scratch), system=SESSIONS, labelled=False)
-        batch = upload_batch(connection, raw, ready=False)
+        batch = upload_batch(connection, raw, mark=None)
     ended = runs.finish_job(
         connection, runs.SCORING, system=SESSIONS.name, arguments={"--batch": batch}
     )

@@ -37,10 +37,10 @@ LISTENERS = 500
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a log without accounts, which are all that country cannot do without."""
+    """Return a log of plays, tracks and accounts."""
     folder = tmp_path_factory.mktemp("world")
     write_world(folder, listeners=LISTENERS, artists=1_000, days=80, plays=50_000, processes=1)
-    for table in ("users", "top_artists", "events", "ratings"):
+    for table in ("top_artists", "events", "ratings"):
         shutil.rmtree(folder / table)
     return folder
 
@@ -98,23 +98,41 @@ def test_no_row_is_lost(connection: Connection, trained: Outcome) -> None:
     assert told["rows_in"] == sum(told["splits"].values()) + sum(told["dropped"].values())
 
 
-def test_a_batch_without_accounts_starts_nothing_of_country(
-    connection: Connection, trained: Outcome
-) -> None:
+def test_a_run_of_one_system_starts_no_other(connection: Connection, trained: Outcome) -> None:
+    assert trained.published
     names = connection.names.of("country")
     arn = names.state_machine_arn(names.starter)
-    found = connection.stepfunctions.list_executions(stateMachineArn=arn)["executions"]
-    outputs = [
-        json.loads(
-            connection.stepfunctions.describe_execution(executionArn=execution["executionArn"])[
-                "output"
-            ]
-        )
-        for execution in found
-        if execution["status"] == "SUCCEEDED"
-    ]
+    executions = connection.stepfunctions.list_executions(stateMachineArn=arn)["executions"]
     manifest = store.features_manifest(connection, trained.features_run, system="sessions")
-    assert {"batch": manifest["batch"], "lacks": "users"} in outputs
+    inputs = [
+        connection.stepfunctions.describe_execution(executionArn=one["executionArn"])["input"]
+        for one in executions
+    ]
+    assert not any(manifest["batch"] in given for given in inputs)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_batch_that_lacks_a_table_starts_nothing(connection: Connection) -> None:
+    for name in ("events.csv", "_READY"):
+        connection.s3.put_object(
+            Bucket=connection.names.data_bucket, Key=f"raw/events-alone/{name}", Body=b""
+        )
+    for system, table in (("country", "users"), ("sessions", "plays")):
+        names = connection.names.of(system)
+        arn = names.state_machine_arn(names.starter)
+
+        def told(arn: str = arn) -> list[Any] | None:
+            found = connection.stepfunctions.list_executions(stateMachineArn=arn)["executions"]
+            outputs = [
+                connection.stepfunctions.describe_execution(executionArn=one["executionArn"])
+                for one in found
+                if one["status"] == "SUCCEEDED"
+            ]
+            ours = [json.loads(one["output"]) for one in outputs if "events-alone" in one["input"]]
+            return ours or None
+
+        (output,) = runs.wait_for(told, what=f"the starter of {system}", seconds=60)
+        assert output == {"batch": "events-alone", "lacks": table}
 
 
 def test_the_endpoint_says_what_the_evaluation_was_made_of(

@@ -49,7 +49,7 @@ import json, pathlib, shutil, sys, time
 words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 data = pathlib.Path("s3") / words["--data_uri"].split("/")[2]
 run, workflow = words["--JOB_RUN_ID"], words["--WORKFLOW_RUN_ID"]
-ready = sorted(data.glob("raw/*/_READY"), key=lambda path: path.stat().st_mtime)
+ready = sorted(data.glob("raw/*/_READY*"), key=lambda path: path.stat().st_mtime)
 embeddings = data / "country/embeddings" / workflow
 features = data / "country/features"
 if words["--JOB_NAME"].endswith("embeddings"):

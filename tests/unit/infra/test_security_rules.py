@@ -237,7 +237,10 @@ def test_the_workflow_starts_on_the_ready_object_and_the_schedule(prod: Any, dev
     assert set(rules(dev)) == {*starting, "job-failed"}
     assert set(rules(prod)) == {*starting, "job-failed", "country-schedule"}
     pattern = rules(prod)["country-raw-ready"]["EventPattern"]["detail"]
-    assert pattern["object"]["key"] == [{"wildcard": "raw/*/_READY"}]
+    assert pattern["object"]["key"] == [
+        {"wildcard": "raw/*/_READY"},
+        {"wildcard": "raw/*/_READY.country"},
+    ]
     pattern = rules(prod)["country-features-ready"]["EventPattern"]["detail"]
     assert pattern == {"jobName": ["listening-prod-country-features"], "state": ["SUCCEEDED"]}
 

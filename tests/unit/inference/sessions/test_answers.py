@@ -215,9 +215,7 @@ def test_a_profile_is_used(handler: Handler) -> None:
     profile = {"gender": "f", "age": 30, "registered_at": "2010-01-01"}
     answer = ask(handler, {"sessions": PAST, "now": NOW, "profile": profile})
     assert answer["sessions_used"] == 8
-    with pytest.raises(
-        RequestError, match=r"profile\.gender: must be f or female or w"
-    ):
+    with pytest.raises(RequestError, match=r"profile\.gender: must be f or female or w"):
         ask(handler, {"profile": {"gender": "x"}})
 
 

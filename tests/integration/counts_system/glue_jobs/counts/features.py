@@ -21,7 +21,7 @@ def main(argv: list[str]) -> None:
     run = arguments.run_id
     with job_session("features", rows_per_batch=10_000) as spark:
         storage = Storage(spark, arguments.data_uri)
-        batch = latest_batch(storage)
+        batch = latest_batch(storage, system="counts", needs=("top_artists",))
         plays = RawBatch.find(storage, batch, needs=("top_artists",)).read("top_artists")
         usable = plays.where(F.col("playcount").between(1, 1e9))  # a number, and no NaN
         split = F.when(F.crc32("user_id") % 5 == 0, "test").otherwise("train")
