@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 
@@ -12,6 +12,8 @@ from listening.errors import RequestError, ResourceError
 from ops.connection import explained
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ops.connection import Connection
 
 RETRY_SECONDS = 60
@@ -63,6 +65,42 @@ def invoke(
                 raise
         time.sleep(pause)
         pause = min(2 * pause, 5.0)
+
+
+def ask(connection: Connection, question: Mapping[str, Any], *, target: str) -> list[Any]:
+    """Return the answers to a question about several listeners, one for each.
+
+    Parameters
+    ----------
+    connection
+        The environment.
+    question
+        Has ``listeners``, as the target's system takes them.
+    target
+        See `listening.resources.target_model`.
+
+    Raises
+    ------
+    RequestError, ResourceError
+        As `invoke`; or the answer is not one of several listeners.
+    """
+    body = invoke(connection, json.dumps(question).encode(), target=target)
+    try:
+        answers: list[Any] = json.loads(body)["answers"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise unreadable(body, error) from error
+    if len(answers) != len(question["listeners"]):
+        raise ResourceError(
+            f"the endpoint answered {len(answers)} of {len(question['listeners'])} listeners"
+        )
+    return answers
+
+
+def unreadable(answer: object, error: Exception) -> ResourceError:
+    """Return the error about an answer that a client does not read."""
+    return ResourceError(
+        f"the endpoint's answer is not one that this client reads ({error!r}): {str(answer)[:200]}"
+    )
 
 
 def _explained(

@@ -15,6 +15,7 @@ from ops import registry, runs, store
 from ops.cli.asking import ASKING, Asking
 from ops.cli.console import say, say_json, say_metrics, say_table
 from ops.cli.progress import CHECK, REACH, UPLOAD, Journey
+from ops.cli.question import Question
 from ops.cli.system import DEFAULT, SystemName
 from ops.cli.target import Target
 from ops.raw_folder import check_folder, upload_batch
@@ -38,7 +39,9 @@ def invoke(  # noqa: PLR0913 - the options of a command line
         list[str] | None,
         typer.Option(help="An artist, as NAME or NAME:PLAYS; again for each, most played first."),
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many of the likeliest.")] = 5,
+    k: Annotated[
+        int | None, typer.Option("-k", min=1, help="How many of the likeliest; else 5.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Which artists drove it.")] = False,
     version: Annotated[str | None, typer.Option(help="Bundle version; else the champion.")] = None,
     now: Annotated[
@@ -47,15 +50,10 @@ def invoke(  # noqa: PLR0913 - the options of a command line
     system: SystemName = DEFAULT,
 ) -> None:
     """Ask the endpoint about a listener."""
-    _asking(system).invoke(
-        Target.of(context),
-        file=file,
-        artists=artist or [],
-        k=k,
-        explain=explain,
-        version=version,
-        now=now,
+    question = Question(
+        file=file, artist=tuple(artist or ()), k=k, explain=explain, now=now, version=version
     )
+    _asking(system).invoke(Target.of(context), question)
 
 
 def _asking(system: str) -> Asking:

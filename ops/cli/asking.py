@@ -11,6 +11,8 @@ from ops.sessions import command_line as sessions
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ops.cli.question import Question
+    from ops.cli.target import Target
     from ops.connection import Connection
 
 
@@ -21,7 +23,7 @@ class Asking:
     Parameters
     ----------
     invoke
-        The command `invoke`: gets a target and the options.
+        The command `invoke`.
     ask_some
         Asks about a few listeners of a features run's test split.
     say_some
@@ -30,7 +32,7 @@ class Asking:
         Arguments with which the scoring job writes all scores, beside the best.
     """
 
-    invoke: Callable[..., None]
+    invoke: Callable[[Target, Question], None]
     ask_some: Callable[[Connection, str], list[Any]]
     say_some: Callable[..., None]
     all_scores: Mapping[str, str] = field(default_factory=dict)

@@ -14,7 +14,6 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from listening.errors import ResourceError
 from listening.resources import target_model
 from listening.systems import COUNTRY
 from ops import endpoint, registry
@@ -134,12 +133,8 @@ class CountryClient:
         target = target_model(COUNTRY.name, version)
         answers: list[Answer] = []
         for part in _requests(listeners):
-            body = json.dumps({"listeners": part, "k": k, "explain": explain}).encode()
-            answers += _answers(endpoint.invoke(self._connection, body, target=target))
-        if len(answers) != len(listeners):
-            raise ResourceError(
-                f"the endpoint answered {len(answers)} of {len(listeners)} listeners"
-            )
+            question = {"listeners": part, "k": k, "explain": explain}
+            answers += map(_answer, endpoint.ask(self._connection, question, target=target))
         return answers
 
 
@@ -179,26 +174,20 @@ def _document(listener: Listener) -> dict[str, Any]:
     return document
 
 
-def _answers(body: bytes) -> list[Answer]:
+def _answer(entry: Any) -> Answer:
     try:
-        document = json.loads(body)
-        return [
-            Answer(
-                countries=_likely(entry["countries"], "country"),
-                regions=_likely(entry["regions"], "region"),
-                known_artists=int(entry["known_artists"]),
-                unknown_artists=int(entry["unknown_artists"]),
-                is_prior=bool(entry["prior"]),
-                bundle_version=str(entry["bundle_version"]),
-                synthetic=bool(entry.get("synthetic", False)),
-                explanation=entry.get("explanation"),
-            )
-            for entry in document["answers"]
-        ]
+        return Answer(
+            countries=_likely(entry["countries"], "country"),
+            regions=_likely(entry["regions"], "region"),
+            known_artists=int(entry["known_artists"]),
+            unknown_artists=int(entry["unknown_artists"]),
+            is_prior=bool(entry["prior"]),
+            bundle_version=str(entry["bundle_version"]),
+            synthetic=bool(entry.get("synthetic", False)),
+            explanation=entry.get("explanation"),
+        )
     except (ValueError, KeyError, TypeError) as error:
-        raise ResourceError(
-            f"the endpoint's answer is not one that this client reads ({error!r}): {body[:200]!r}"
-        ) from error
+        raise endpoint.unreadable(entry, error) from error
 
 
 def _likely(entries: Any, code: str) -> tuple[Likely, ...]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import typer
 
-from listening.errors import DataError
 from ops.cli.console import err, say, say_json, say_table
 from ops.cli.progress import REACH, Journey
 from ops.country.client import Answer, Artist, CountryClient, Listener
@@ -17,39 +15,18 @@ from ops.country.listener_files import read_listener
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from ops.cli.question import Question
     from ops.cli.target import Target
     from ops.connection import Connection
 
 LISTENERS_ASKED = 5
+LIKELIEST = 5
 ALL_SCORES = {"--every_country": "true"}
 
 
-def invoke(  # noqa: PLR0913 - the options of a command line
-    target: Target,
-    *,
-    file: Path | None,
-    artists: Sequence[str],
-    k: int,
-    explain: bool,
-    version: str | None,
-    now: str | None,
-) -> None:
+def invoke(target: Target, question: Question) -> None:
     """Ask the endpoint where a listener is from.
-
-    Parameters
-    ----------
-    target
-        The options that all commands have.
-    file
-        See `read_listener`; ``-`` for stdin.
-    artists
-        Instead of a file: ``NAME`` or ``NAME:PLAYS`` each.
-    k, explain, version
-        See `CountryClient.ask`.
-    now
-        Of another system.
 
     Raises
     ------
@@ -58,31 +35,29 @@ def invoke(  # noqa: PLR0913 - the options of a command line
     RequestError, ResourceError
         See `CountryClient.ask`.
     """
-    if now is not None:
-        raise typer.BadParameter("--now is nothing that country is asked with")
-    listener = _listener(file, artists)
+    question.only(("artist", "k", "explain"), system="country")
+    listener = _listener(question)
     with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
         client = CountryClient(connection)
-        (answer,) = client.ask([listener], k=k, explain=explain, version=version)
+        (answer,) = client.ask(
+            [listener],
+            k=question.k or LIKELIEST,
+            explain=question.explain,
+            version=question.version,
+        )
     if target.as_json:
         say_json(answer)
     else:
         _say(answer)
 
 
-def _listener(file: Path | None, artists: Sequence[str]) -> Listener:
-    if artists and file is None:
-        return Listener([_artist(text) for text in artists])
-    if file is None or artists:
+def _listener(question: Question) -> Listener:
+    if question.artist and question.file is None:
+        return Listener([_artist(text) for text in question.artist])
+    if question.file is None or question.artist:
         raise typer.BadParameter("give either a file or --artist")
-    if str(file) == "-":
-        read = read_listener(sys.stdin.buffer.read(), source="stdin")
-    else:
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise DataError(f"{file} cannot be read: {error}") from error
-        read = read_listener(content, source=str(file))
+    content, source = question.content()
+    read = read_listener(content, source=source)
     for note in read.notes:
         err().print(note, markup=False, soft_wrap=True)
     return read.listener

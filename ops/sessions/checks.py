@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from listening.systems import SESSIONS
-from ops import runs, store
 from ops.cli.console import clock
-from ops.raw_folder import check_folder, upload_batch
 from ops.sessions.client import History, PastSession, SessionsClient
+from ops.tiny_run import score_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,17 +26,10 @@ def invocation(connection: Connection) -> str:
 
 
 def run(connection: Connection) -> str:
-    """Score one listener on Glue with the champion: packages, wheels, key, buckets, parameter."""
-    with TemporaryDirectory() as scratch:
-        rows = "".join(f"smoke,{hour}:{10 * i:02}:00Z,t,200\n" for hour in EVENINGS for i in (0, 1))
-        (Path(scratch) / "plays.csv").write_text(f"user_id,played_at,track_id,played_s\n{rows}")
-        raw = check_folder(Path(scratch), system=SESSIONS, labelled=False)
-        batch = upload_batch(connection, raw, mark=None)
-    ended = runs.finish_job(
-        connection, runs.SCORING, system=SESSIONS.name, arguments={"--batch": batch}
-    )
-    scored = store.scores(connection, ended.id, system=SESSIONS.name).num_rows
-    return f"scoring run {ended.id} scored {scored} listener in {ended.seconds:.0f} s"
+    """Score one listener on Glue with the champion."""
+    rows = "".join(f"smoke,{hour}:{10 * i:02}:00Z,t,200\n" for hour in EVENINGS for i in (0, 1))
+    header = "user_id,played_at,track_id,played_s"
+    return score_one(connection, SESSIONS, table="plays", rows=f"{header}\n{rows}")
 
 
 CHECKS: dict[str, Callable[[Connection], str]] = {

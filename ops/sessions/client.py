@@ -11,11 +11,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from listening.errors import ResourceError
 from listening.resources import target_model
 from listening.systems import SESSIONS
 from ops import endpoint, registry
@@ -110,20 +108,5 @@ class SessionsClient:
             request: dict[str, Any] = {"listeners": documents[start : start + MOST_LISTENERS]}
             if longer_than:
                 request["longer_than"] = list(longer_than)
-            body = endpoint.invoke(self._connection, json.dumps(request).encode(), target=target)
-            answers += _answers(body)
-        if len(answers) != len(listeners):
-            raise ResourceError(
-                f"the endpoint answered {len(answers)} of {len(listeners)} listeners"
-            )
+            answers += endpoint.ask(self._connection, request, target=target)
         return answers
-
-
-def _answers(body: bytes) -> list[dict[str, Any]]:
-    try:
-        answers: list[dict[str, Any]] = json.loads(body)["answers"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResourceError(
-            f"the endpoint's answer is not one that this client reads ({error!r}): {body[:200]!r}"
-        ) from error
-    return answers

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import typer
 
-from listening.errors import DataError
 from listening.systems import SESSIONS
 from ops import store
 from ops.cli.console import clock, say, say_json, say_table
@@ -19,8 +16,8 @@ from ops.sessions.history_files import read_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from ops.cli.question import Question
     from ops.cli.target import Target
     from ops.connection import Connection
 
@@ -29,30 +26,8 @@ LONGER_THAN = (1800.0,)
 SHOWN = ("0.1", "0.5", "0.9")
 
 
-def invoke(  # noqa: PLR0913 - the options of a command line
-    target: Target,
-    *,
-    file: Path | None,
-    artists: Sequence[str],
-    k: int,
-    explain: bool,
-    version: str | None,
-    now: str | None,
-) -> None:
+def invoke(target: Target, question: Question) -> None:
     """Ask the endpoint how long a session will last.
-
-    Parameters
-    ----------
-    target
-        The options that all commands have.
-    file
-        See `read_history`; ``-`` for stdin.
-    artists, k, explain
-        Of another system.
-    version
-        Whom to ask; None for the champion.
-    now
-        The moment; None for that of the file, else the present.
 
     Raises
     ------
@@ -61,19 +36,15 @@ def invoke(  # noqa: PLR0913 - the options of a command line
     RequestError, ResourceError
         See `SessionsClient.ask`.
     """
-    del k
-    if file is None or artists or explain:
-        raise typer.BadParameter("give sessions a file: an export of plays, or JSON; - for stdin")
-    try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error}") from error
-    question = read_history(content, name="stdin.json" if str(file) == "-" else file.name)
-    if now is not None:
-        question["now"] = now
+    question.only(("now",), system="sessions")
+    content, name = question.content()
+    history = read_history(content, name=name)
+    if question.now is not None:
+        history["now"] = question.now
     with Journey([REACH]).shown() as journey, target.reached(journey) as connection:
-        longer = () if "longer_than" in question else LONGER_THAN
-        (answer,) = SessionsClient(connection).ask([question], longer_than=longer, version=version)
+        longer = () if "longer_than" in history else LONGER_THAN
+        client = SessionsClient(connection)
+        (answer,) = client.ask([history], longer_than=longer, version=question.version)
     if target.as_json:
         say_json(answer)
     else:
