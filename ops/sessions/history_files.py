@@ -38,7 +38,10 @@ def read_history(content: bytes, *, name: str) -> dict[str, Any]:
         source, target = Path(scratch) / "source", Path(scratch) / "log"
         source.mkdir()
         (source / Path(name).name).write_bytes(content)
-        tables = convert(source, target).tables
+        try:
+            tables = convert(source, target).tables
+        except DataError as error:
+            raise DataError(str(error).replace(str(source), name)) from error
         if not tables.get("plays") or not tables["plays"].rows_out:
             raise DataError(f"{name}: no plays in it; expected an export of plays, or {EXAMPLE}")
         plays = pq.read_table(target / "plays")

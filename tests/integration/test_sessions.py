@@ -169,7 +169,7 @@ def test_a_whole_log_is_scored_as_the_endpoint_answers(
     assert sorted(row["user_id"] for row in scores) == heard_before(world, at)
     assert {row["bundle_version"] for row in scores} == {trained.bundle_version}
     scored = next(r for r in scores if not r["going_on"] and r["sessions_used"] > 5)
-    answer = _asked(connection, trained, scored["user_id"], at)
+    answer = _asked(connection, trained, profile_of(world, scored["user_id"]), at)
     assert answer["sessions_used"] == scored["sessions_used"]
     assert answer["cluster"] == scored["cluster"]
     for level, seconds in answer["length_s"].items():
@@ -186,7 +186,23 @@ def heard_before(world: Path, at: str) -> list[str]:
     return sorted(plays.filter(kept)["user_id"].unique().to_pylist())
 
 
-def _asked(connection: Connection, trained: Outcome, user: str, at: str) -> dict[str, Any]:
+def profile_of(world: Path, user: str) -> dict[str, Any]:
+    """Return what a listener's account says, as the endpoint takes it."""
+    users = pq.read_table(world / "users", filters=[("user_id", "=", user)]).to_pylist()
+    account = users[0]
+    return {
+        "user_id": user,
+        "profile": {
+            "gender": account["gender"],
+            "age": account["age"],
+            "registered_at": account["registered_at"].isoformat(),
+        },
+    }
+
+
+def _asked(
+    connection: Connection, trained: Outcome, listener: dict[str, Any], at: str
+) -> dict[str, Any]:
     """Ask the endpoint about a listener by the sessions that the job cut, until a moment."""
     manifest = store.features_manifest(connection, trained.features_run, system="sessions")
     prefix = f"sessions/sessions/{manifest['sessions_run']}/sessions/"
@@ -194,7 +210,7 @@ def _asked(connection: Connection, trained: Outcome, user: str, at: str) -> dict
         row
         for table in store.tables(connection, prefix)
         for row in table.to_pylist()
-        if row["user_id"] == user
+        if row["user_id"] == listener["user_id"]
     ]
     moment = 1_709_294_400.0  # the same as `at`
     past = [
@@ -202,7 +218,8 @@ def _asked(connection: Connection, trained: Outcome, user: str, at: str) -> dict
         for row in sorted(rows, key=lambda row: row["start"])
         if row["start"] <= moment
     ]
-    (answer,) = SessionsClient(connection).ask([History(past, now=at)])
+    question = History(past, now=at).to_json() | listener
+    (answer,) = SessionsClient(connection).ask([question])
     return answer
 
 
