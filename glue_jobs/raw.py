@@ -81,8 +81,9 @@ def latest_batch(storage: Storage, *, system: str, needs: Sequence[str]) -> str:
             marks = (entry for entry in entries if entry.name in (READY, ready_for(system)))
             ready += [(mark.modified, batch.name) for mark in marks]
     if not ready:
+        tables = " and ".join(needs)
         raise DataError(
-            f"{storage.uri(RAW)}: no batch with a {READY} file; upload {' and '.join(needs)} to "
+            f"{storage.uri(RAW)}: no batch with {tables} and a {READY} file; upload {tables} to "
             f"{RAW}<batch>/ and an empty {READY} after them"
         )
     return max(ready)[1]

@@ -48,5 +48,5 @@ def test_it_is_the_last_that_is_ready_and_has_what_is_needed(
 
 
 def test_none_that_has_what_is_needed_is_told() -> None:
-    with pytest.raises(DataError, match=r"no batch with a _READY file; upload ratings to raw/"):
+    with pytest.raises(DataError, match=r"no batch with ratings and a _READY file; upload ratings"):
         latest_batch(cast("Any", Stored()), system="x", needs=("ratings",))

@@ -377,7 +377,7 @@ def test_a_batch_without_plays_is_refused(tmp_path: Path, run_glue: RunGlue) -> 
     write_batch(tmp_path / "raw" / "first", raw_rows(KEPT[:1]))
     shutil.rmtree(tmp_path / "raw" / "first" / "plays")
     last = refused(job(run_glue, "sessions", tmp_path, "1"))
-    assert last.endswith("raw/first/: no table plays in it")
+    assert "raw/: no batch with plays and a _READY file; upload plays to raw/<batch>/" in last
     assert not (tmp_path / "sessions").exists()
 
 
