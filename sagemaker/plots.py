@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ACCENT = "#1d5fbf"
 INK, GRID, SOFT = "#1f2933", "#e5e8ec", "#6b7280"
 LOW, HIGH = (238, 243, 250), (12, 60, 130)
+LEGEND_HEIGHT = 18
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class Frame:
         Size in user units; the drawing scales to its column.
     left, bottom
         Room for labels.
+    head
+        Room above for a legend.
     """
 
     title: str
@@ -91,6 +94,7 @@ class Frame:
     bottom: int = 44
     top: int = 14
     right: int = 16
+    head: int = 0
     parts: list[str] = field(default_factory=list)
 
     def px(self, value: float) -> float:
@@ -169,23 +173,26 @@ class Frame:
         )
 
     def legend(self, names: Mapping[str, str]) -> None:
-        """Name colours in the lower right corner, ``label`` to ``colour``."""
-        for row, (label, colour) in enumerate(reversed(list(names.items()))):
-            y = self.height - self.bottom - 10 - 16 * row
-            x = self.width - self.right - 8
-            self.parts.append(f'<circle cx="{x - 2:.1f}" cy="{y - 4:.1f}" r="4" fill="{colour}"/>')
-            self.text(x - 10, y, label, anchor="end", colour=INK)
+        """Name colours in a line above the drawing, ``label`` to ``colour``."""
+        self.head = LEGEND_HEIGHT
+        entries = "".join(
+            f'<tspan fill="{colour}">●</tspan> {escape(label)}&#160;&#160; '
+            for label, colour in names.items()
+        )
+        self.parts.append(f'<text x="{self.left}" y="-4" fill="{INK}">{entries}</text>')
 
     def svg(self) -> Markup:
         """Return the drawing."""
-        return svg(self.title, self.width, self.height, self.parts)
+        return svg(self.title, self.width, self.height, self.parts, head=self.head)
 
 
-def svg(title: str, width: float, height: float, parts: Iterable[str]) -> Markup:
-    """Wrap parts of a drawing."""
+def svg(
+    title: str, width: float, height: float, parts: Iterable[str], *, head: float = 0
+) -> Markup:
+    """Wrap parts of a drawing, with so much room above them."""
     return Markup(
-        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title)}" '
-        f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
+        f'<svg viewBox="0 {-head:g} {width:g} {height + head:g}" role="img" '
+        f'aria-label="{escape(title)}" xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )
 
 

@@ -63,7 +63,8 @@ def _say(answer: dict[str, Any]) -> None:
     )
     for longer in answer.get("longer_than", []):
         say(f"Longer than {clock(longer['seconds'])}: {longer['probability']:.0%}.")
-    say(f"Based on {answer['based_on']}, {answer['sessions_used']:,} earlier sessions.")
+    used = answer["sessions_used"]
+    say(f"Based on {answer['based_on']}, {used:,} earlier session{'' if used == 1 else 's'}.")
     for note in answer.get("notes", []):
         say(note)
 

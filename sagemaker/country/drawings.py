@@ -222,7 +222,7 @@ def learning_curve(name: str, curve: Mapping[str, Sequence[float]], kept: int) -
     frame = Frame(
         f"Learning curve of {name}", Scale(1, max(len(rounds), 2)), scale, width=300, height=190
     )
-    frame.axes("round", "log loss", y_format="{:.2f}".format)
+    frame.axes("round", "log loss")
     for split in ("train", "validation"):
         frame.curve(list(rounds), curve[split], COLOURS[split])
     x = frame.px(max(kept, 1))

@@ -42,7 +42,7 @@ def ratio_chart(rows: Sequence[Mapping[str, Any]], title: str, label: str) -> Ma
         at = round(place)
         return names[at] if abs(place - at) < 1e-6 and 0 <= at < len(names) else ""
 
-    frame.axes(label, "error / own median's", x_format=name_of, y_format="{:.2f}".format)
+    frame.axes(label, "error / own median's", x_format=name_of)
     frame.line((frame.left, frame.py(1)), (frame.width - frame.right, frame.py(1)), dash="4 4")
     for place, (row, ratio) in enumerate(zip(kept, ratios, strict=True)):
         words = f"{row['name']}: {ratio:.3f} on {row['sessions']:,} sessions"
@@ -109,7 +109,7 @@ def learning_curve(name: str, curve: Mapping[str, Sequence[float]], rounds: int)
     every = [value for values in curve.values() for value in values]
     longest = max(len(values) for values in curve.values())
     frame = Frame(f"Learning of {name}", Scale(1, max(longest, 2)), Scale.around(every))
-    frame.axes("boosting round", "pinball loss of the median", y_format="{:.3g}".format)
+    frame.axes("boosting round", "pinball loss of the median")
     colours = {"train": SOFT, "validation": ACCENT}
     for split, values in curve.items():
         frame.curve(range(1, len(values) + 1), values, colours[split])

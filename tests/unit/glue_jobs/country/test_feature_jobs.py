@@ -286,7 +286,7 @@ def test_a_batch_that_is_not_there_is_the_last_thing_said(
     ended = job(run_glue, "embeddings", tmp_path)
     assert ended.returncode == 1
     last = ended.stderr.strip().splitlines()[-1]
-    assert "no batch with users and top_artists and a _READY file; upload users and top" in last
+    assert "raw/: no batch with users and top_artists and a _READY file; upload " in last
     assert not (tmp_path / "country").exists()
 
 
