@@ -79,7 +79,7 @@ class Way:
         if (folder / FINISHED).exists():
             return way
         took: dict[str, float] = {name: one.seconds for name, one in run_jobs(folder).items()}
-        for task in SYSTEM.train:
+        for task in SYSTEM.trained():
             begins = time.perf_counter()
             way._run(task.name, task.channels, {})
             pack(way.models / task.name, way.archives / task.name / "output" / "model.tar.gz")

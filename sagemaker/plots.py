@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ACCENT = "#1d5fbf"
 INK, GRID, SOFT = "#1f2933", "#e5e8ec", "#6b7280"
 LOW, HIGH = (238, 243, 250), (12, 60, 130)
-LEGEND_HEIGHT = 18
+LEGEND_LINE = 16
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Frame:
     y: Scale
     width: int = 520
     height: int = 320
-    left: int = 52
+    left: int = 60
     bottom: int = 44
     top: int = 14
     right: int = 16
@@ -173,13 +173,12 @@ class Frame:
         )
 
     def legend(self, names: Mapping[str, str]) -> None:
-        """Name colours in a line above the drawing, ``label`` to ``colour``."""
-        self.head = LEGEND_HEIGHT
-        entries = "".join(
-            f'<tspan fill="{colour}">●</tspan> {escape(label)}&#160;&#160; '
-            for label, colour in names.items()
-        )
-        self.parts.append(f'<text x="{self.left}" y="-4" fill="{INK}">{entries}</text>')
+        """Name colours above the drawing, a line each, ``label`` to ``colour``."""
+        self.head = LEGEND_LINE * len(names)
+        for row, (label, colour) in enumerate(names.items()):
+            y = LEGEND_LINE * row - self.head + 12
+            self.parts.append(f'<circle cx="{self.left + 4}" cy="{y - 4}" r="4" fill="{colour}"/>')
+            self.text(self.left + 14, y, label, colour=INK)
 
     def svg(self) -> Markup:
         """Return the drawing."""

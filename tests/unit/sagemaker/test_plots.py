@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from plots import LEGEND_HEIGHT, Frame, Scale
+from plots import LEGEND_LINE, Frame, Scale
 
 
 def test_ticks_are_labelled_with_their_values() -> None:
@@ -17,11 +17,11 @@ def test_a_legend_lies_above_what_is_drawn() -> None:
     frame = Frame("", Scale(0, 1), Scale(0, 1), width=520, height=320).axes("", "")
     assert 'viewBox="0 0 520 320"' in frame.svg()
     frame.legend({"train & more": "#111", "validation": "#222"})
-    drawing = frame.svg()
-    assert f'viewBox="0 {-LEGEND_HEIGHT} 520 {320 + LEGEND_HEIGHT}"' in drawing
-    (at, entries) = re.findall(r'<text x="[\d.]+" y="(-?\d+)"[^>]*>(.*?)</text>', drawing)[-1]
-    assert -LEGEND_HEIGHT < int(at) < 0
-    assert re.findall(r'fill="(#\d+)">●</tspan> ([^&]+(?:&amp;[^&]+)?)&#160;', entries) == [
-        ("#111", "train &amp; more"),
-        ("#222", "validation"),
-    ]
+    drawing, head = frame.svg(), 2 * LEGEND_LINE
+    assert f'viewBox="0 {-head} 520 {320 + head}"' in drawing
+    written = re.findall(r'y="(-[\d.]+)" text-anchor="start"[^>]*>([^<]+)<', drawing)
+    assert [label for _, label in written] == ["train &amp; more", "validation"]
+    assert all(-head < float(y) < 0 for y, _ in written)
+    dots = re.findall(r'cy="(-[\d.]+)" r="4" fill="(#\d+)"', drawing)
+    assert [colour for _, colour in dots] == ["#111", "#222"]
+    assert all(-head < float(y) < 0 for y, _ in dots)
