@@ -61,7 +61,7 @@ def reliability_chart(curves: Mapping[str, Any]) -> Markup:
 
 def confusion_chart(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Markup:
     """Draw where each region's listeners were put, as shares of the row."""
-    cell, left, top = 34, 190, 150
+    cell, left, top = 34, 220, 150
     size = cell * len(names)
     parts = []
     for i, (name, row) in enumerate(zip(names, counts, strict=True)):
