@@ -2,7 +2,8 @@
 
     --parts quality,world,speed,request    some of them
     --data FOLDER                          a real log, for quality
-    --keras PYTHON                         an interpreter with Keras, for what is compared with it
+    --keras PYTHON                         an interpreter with Keras and pandas: .venv/bin/python
+                                           after `make recurrent`
 
 Quality and world go all the way as shipped: both Glue jobs, the training tasks, the judge.
 Intervals are of 95% and draw listeners with all their sessions. Speed's logs are invented.
