@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 EARLIEST_US = 946_684_800_000_000
 """2000-01-01, in microseconds since 1970: nothing was scrobbled before."""
 LONGEST_S = 24 * 60 * 60.0  # a day
+SKIPPED_S = 30.0
+"""A play that was heard for less was skipped."""
 REPEATED_US = 1_000_000  # a second
 DAY_US = 86_400_000_000
 BOT_PLAYS_A_DAY = 1440.0  # one a minute, day and night

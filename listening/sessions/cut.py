@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from listening.log.plays import SKIPPED_S
+
 GAP_S = 30 * 60.0
 DEFAULT_PLAY_S = 210.0
 """Length of a play of which nothing is known, nor of any other of its listener."""
-SKIPPED_S = 30.0
-"""A play that was heard for less was skipped."""
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

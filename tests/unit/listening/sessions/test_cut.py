@@ -11,15 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listening.sessions.cut import (
-    DEFAULT_PLAY_S,
-    GAP_S,
-    SKIPPED_S,
-    SOURCES,
-    Cut,
-    cut,
-    play_lengths,
-)
+from listening.log.plays import SKIPPED_S
+from listening.sessions.cut import DEFAULT_PLAY_S, GAP_S, SOURCES, Cut, cut, play_lengths
 
 NAN = np.nan
 

@@ -1,0 +1,1 @@
+"""Churn: whether a listener will be gone for the next days."""

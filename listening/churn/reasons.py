@@ -1,0 +1,131 @@
+"""Why a listener's risk is what it is: exact contributions to the log odds, by topic, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from listening.churn.features import FEATURES, LOOK_BACK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from listening.churn.days import Floats
+    from listening.churn.models import Rows
+
+DEVICE = "device"
+"""Begins the name of a device's column."""
+_PLACE = {name: place for place, name in enumerate(FEATURES)}
+MOST = 4
+"""So many topics are told."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What a topic adds to the log odds.
+
+    Parameters
+    ----------
+    text
+        What is the case, in words.
+    log_odds
+        By how much it raises, or below 0 lowers, the log odds of being gone.
+    """
+
+    text: str
+    log_odds: float
+
+    def __str__(self) -> str:
+        """Return both, such as ``last active 9 days ago, usually every 2: +1.8``."""
+        return f"{self.text}: {self.log_odds:+.1f}"
+
+
+def topic_of(column: str) -> str:
+    """Return the topic of a model's column."""
+    if column.startswith(f"{DEVICE} "):
+        return DEVICE
+    for topic, beginnings in _TOPICS.items():
+        if column.startswith(beginnings):
+            return topic
+    raise KeyError(column)
+
+
+_TOPICS: Mapping[str, tuple[str, ...]] = {
+    "search": ("searches", "recency_searches"),
+    "download": ("downloads", "recency_downloads"),
+    "silence": ("recency", "silence_share", "stays_silent"),
+    "heard": ("seconds", "full", "skip", "artists"),
+    "regular": ("mean_gap", "longest_gap", "deviation_of_gaps", "gaps_of"),
+    "trend": ("trend",),
+    "life": ("life", "age"),
+    "recent": ("plays", "active"),
+}
+"""By topic, what the names of its columns begin with; the first topic that fits counts."""
+
+
+def reasons(row: Rows, contributions: Floats, columns: Sequence[str]) -> list[Reason]:
+    """Return the topics that move the log odds most, the strongest first.
+
+    Parameters
+    ----------
+    row
+        Of a model's columns, (width,).
+    contributions
+        What each column adds, (width,).
+    columns
+        Their names.
+    """
+    added: dict[str, float] = {}
+    for column, value in zip(columns, contributions.tolist(), strict=True):
+        topic = topic_of(column)
+        added[topic] = added.get(topic, 0.0) + value
+    told = {name: float(row[place]) for name, place in _PLACE.items()}
+    device = next((c for c, v in zip(columns, row, strict=True) if topic_of(c) == DEVICE and v), "")
+    words = {topic: say(told) for topic, say in _WORDS.items()}
+    words[DEVICE] = device or f"another {DEVICE}"
+    strongest = sorted(added.items(), key=lambda item: -abs(item[1]))[:MOST]
+    return [Reason(words[topic], round(value, 4)) for topic, value in strongest if value]
+
+
+def _silence(told: Mapping[str, float]) -> str:
+    if told["recency"] > LOOK_BACK:
+        return f"not active in {LOOK_BACK} days"
+    usual = f", usually every {told['mean_gap']:.2g}" if told["life_days"] > 1 else ""
+    return f"last active {_days(told['recency'])} ago{usual}"
+
+
+def _last(told: Mapping[str, float], what: str, kind: str) -> str:
+    days = told[f"recency_{kind}"]
+    return (
+        f"no {what} in {LOOK_BACK} days" if days > LOOK_BACK else f"last {what} {_days(days)} ago"
+    )
+
+
+def _days(days: float) -> str:
+    return "a day" if days == 1 else f"{days:.0f} days"
+
+
+_WORDS: Mapping[str, Callable[[Mapping[str, float]], str]] = {
+    "search": lambda told: _last(told, "search", "searches"),
+    "download": lambda told: _last(told, "download", "downloads"),
+    "silence": _silence,
+    "heard": lambda told: (
+        f"{told['seconds_30'] / 3600:.1f} hours heard in 30 days, "
+        f"{told['skipped_share']:.0%} of plays skipped"
+    ),
+    "regular": lambda told: (
+        f"longest silence so far {_days(told['longest_gap'])}"
+        if told["life_days"] > 1
+        else "no silence known yet"
+    ),
+    "trend": lambda told: (
+        f"active on {told['active_30']:.0f} of the last 30 days, on "
+        f"{(told['active_90'] - told['active_30']):.0f} of the 60 before"
+    ),
+    "life": lambda told: (
+        f"known for {_days(told['age'])}, active on {told['life_rate']:.0%} of them"
+    ),
+    "recent": lambda told: (
+        f"{told['plays_30']:.0f} plays in 30 days, {told['plays_7']:.0f} in the last 7"
+    ),
+}
