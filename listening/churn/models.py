@@ -257,7 +257,10 @@ def _trees(archive: Archive, document: Any, width: int) -> Trees:
 
 
 _READERS: Mapping[str, Callable[[Archive, Any, int], Model]] = {
-    RECENCY: _recency, LOGISTIC: _logistic, TREES: _trees}
+    RECENCY: _recency,
+    LOGISTIC: _logistic,
+    TREES: _trees,
+}
 
 
 def probability(log_odds: npt.ArrayLike) -> Floats:

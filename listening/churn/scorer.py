@@ -94,9 +94,7 @@ class Scorer:
         known = {name: place for place, name in enumerate(self._bundle.devices)}
         place = np.array([known.get(name, -1) for name in devices] + [-1])
         rows = with_devices(features, place[snapshots.device(owner, date)], len(known))
-        return Scored(
-            rows, self._bundle.risks(rows), features[:, _PLAYS] > self._bundle.bots_above
-        )
+        return Scored(rows, self._bundle.risks(rows), features[:, _PLAYS] > self._bundle.bots_above)
 
     def reasons(self, rows: Rows, days: int) -> list[list[Reason]]:
         """Return why the risks of rows of `Scored` are as they are, the strongest reason first.
