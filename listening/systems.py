@@ -550,5 +550,109 @@ SESSIONS = System(
     ),
 )
 
-SYSTEMS = {system.name: system for system in (COUNTRY, SESSIONS)}
+_SNAPSHOTS = (
+    Channel(name="features", prefix="manifest.json"),
+    Channel(name="train", prefix="snapshots/split=train/"),
+    Channel(name="validation", prefix="snapshots/split=validation/"),
+)
+
+CHURN = System(
+    name="churn",
+    question="Will a listener be gone for the next days?",
+    needs=("plays",),
+    uses=("events", "tracks", "users"),
+    jobs=(
+        Job(
+            name="activity",
+            makes="raw plays, searches and downloads to what each listener did by day",
+            reads=("raw",),
+            arguments=("max_dropped_share",),
+        ),
+        Job(
+            name="snapshots",
+            makes="activity to features at several dates, by split, and who was gone then",
+            reads=("activity",),
+            arguments=("every_days", "horizons", "log_ends", "bots_quantile"),
+        ),
+        Job(
+            name="scoring",
+            makes="raw plays to the risk of each listener at a date, with the champion",
+            reads=("raw", "endpoint"),
+            starts="request",
+            arguments=("at", "most_reasons"),
+        ),
+        Job(
+            name="drift",
+            makes="captured answers beside those to the champion's test listeners",
+            reads=("captures", "reports"),
+            starts="schedule",
+            arguments=("days", "least_listeners", "max_risk", "max_recency"),
+        ),
+    ),
+    train=(
+        Task(
+            name="trees",
+            channels=_SNAPSHOTS,
+            hyperparameters=(
+                *("learning_rate", "num_leaves", "min_data_in_leaf", "lambda_l2", "max_bin"),
+                *("feature_fraction", "bagging_fraction", "bagging_freq", "max_rounds"),
+                *("early_stopping_rounds", "seed"),
+            ),
+        ),
+        Task(name="logistic", channels=_SNAPSHOTS, hyperparameters=("penalty",)),
+        Task(
+            name="peers",
+            channels=(*_SNAPSHOTS, Channel(name="test", prefix="snapshots/split=test/")),
+            hyperparameters=("most_rows", "seed"),
+        ),
+    ),
+    assemble=(*_SNAPSHOTS, Channel(name="test", prefix="snapshots/split=test/")),
+    gate=Gate(
+        metrics=(
+            Metric(name="log_loss", lower_is_better=True),
+            Metric(name="auc"),
+            Metric(name="average_precision"),
+            Metric(name="brier", lower_is_better=True),
+        ),
+        decider=Metric(name="log_loss", lower_is_better=True),
+        baseline="recency",
+    ),
+    drift=("risk", "recency"),
+    catalog=(
+        Table(
+            name="activity",
+            row="A day on which a listener did something",
+            job="activity",
+            path="days/",
+            columns={
+                "user_id": "string",
+                "day": "int",
+                "plays": "int",
+                "searches": "int",
+                "downloads": "int",
+                "seconds": "double",
+                "full": "int",
+                "skips": "int",
+                "artists": "int",
+                "device": "string",
+            },
+        ),
+        Table(
+            name="snapshots",
+            row="A listener at a date, with what was known and who was gone",
+            job="snapshots",
+            path="snapshots/split=${split}/",
+            columns={
+                "user_id": "string",
+                "date": "int",
+                "device": "string",
+                "gone": "array<boolean>",
+                "features": "array<float>",
+            },
+            partitions={"split": ("train", "validation", "test")},
+        ),
+    ),
+)
+
+SYSTEMS = {system.name: system for system in (COUNTRY, SESSIONS, CHURN)}
 """Every system by its name."""

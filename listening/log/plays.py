@@ -102,7 +102,8 @@ class Marked:
     order
         Where each was, (n,).
     repeated
-        Whether the same track began less than a second before, (n,).
+        Whether the same track began less than a second before, (n,); never at midnight sharp, which
+        is what a log of dates alone says of every play.
     overlaps
         Whether it began before an earlier play of the listener had ended, (n,).
     is_bot
@@ -144,6 +145,7 @@ def mark(
         (np.diff(owner[order]) == 0)
         & (np.diff(track[order]) == 0)
         & (np.diff(started[order]) < REPEATED_US)
+        & (started[order][1:] % DAY_US != 0)
     )
     repeated = np.zeros(n, dtype=bool)
     repeated[order[1:][again]] = True

@@ -1,0 +1,91 @@
+"""At which dates listeners are looked at, and which of them are trained, validated and tested on.
+
+A date is the beginning of a day, counted from 1970. What follows it must be wholly inside the log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from listening.churn.features import POPULATION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SHARE = 0.2
+"""Of the dates for test, the last ones, and as many before them for validation."""
+LEAST_SHARE = 0.01
+"""A day with fewer listeners than this share of the busiest day's is no day of the log."""
+
+
+@dataclass(frozen=True)
+class Dates:
+    """Dates, rising, by what they are for.
+
+    Parameters
+    ----------
+    train, validation, test
+        The same dates thrice where there are too few to divide.
+    by_time
+        Whether they are divided: what follows a date of one part then ends before the next part's
+        first date.
+    """
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+    by_time: bool
+
+    @classmethod
+    def of(cls, log: tuple[int, int], *, every: int, ahead: int) -> Dates:
+        """Return the dates of a log.
+
+        Parameters
+        ----------
+        log
+            Its first and its last day; the last one may be cut off, and is not relied on.
+        every
+            Days from one date to the next, counted back from the last.
+        ahead
+            Days after a date that must be known.
+        """
+        first, last = log
+        dates = tuple(range(last - ahead, first + POPULATION - 1, -every))[::-1]
+        n = round(len(dates) * SHARE)
+        test = dates[len(dates) - n :] if n else ()
+        before = [date for date in dates if test and date + ahead <= test[0]]
+        validation = tuple(before[-n:]) if n else ()
+        train = tuple(date for date in before if validation and date + ahead <= validation[0])
+        if not train:
+            return cls(dates, dates, dates, by_time=False)
+        return cls(train, validation, test, by_time=True)
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        """Every date once, rising."""
+        return tuple(sorted({*self.train, *self.validation, *self.test}))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the dates as plain data."""
+        return {
+            "by_time": self.by_time,
+            "train": list(self.train),
+            "validation": list(self.validation),
+            "test": list(self.test),
+        }
+
+
+def log_of(listeners: Mapping[int, int]) -> tuple[int, int]:
+    """Return the first and the last day of a log.
+
+    A few damaged times, years away from all others, do not make it longer.
+
+    Parameters
+    ----------
+    listeners
+        How many did something, by day; at least one day.
+    """
+    least = LEAST_SHARE * max(listeners.values())
+    days: Sequence[int] = [day for day, n in listeners.items() if n >= least]
+    return min(days), max(days)
