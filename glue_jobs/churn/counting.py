@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
-from glue_jobs.arrow import column, floats
+from glue_jobs.arrow import column
 from glue_jobs.plays import FEWEST_PARTITIONS, PLAYS_PER_PARTITION
 from listening.churn.days import COUNTS, EVENTS, KINDS, Activity, Done, days_of
 from listening.log.plays import ROW_REASONS, mark, settle
@@ -180,9 +179,9 @@ def _counted(
     reason = np.where((settled.reason < 0) & (kind == _UNKNOWN), len(ROW_REASONS), settled.reason)
     kept = np.flatnonzero(reason < 0)
     table = table.select(["user_id", "track_id", "artist", "device"]).take(pa.array(kept))
-    users = column(table, "user_id").dictionary_encode()
-    devices = column(table, "device").dictionary_encode()
-    owner = users.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    owner, users = _numbers(column(table, "user_id"))
+    device, devices = _numbers(column(table, "device"))
+    artist, _ = _numbers(column(table, "artist"))
     track = column(table, "track_id").fill_null(0).to_numpy()
     marked = mark(
         owner=owner,
@@ -192,7 +191,6 @@ def _counted(
     )
     order, again = marked.order[~marked.repeated], kept[marked.order[marked.repeated]]
     reason[again] = REASONS.index("repeated")
-    artist, _ = pd.factorize(floats(column(table, "artist")))
     done = Done(
         owner=owner[order],
         at=settled.started[kept][order],
@@ -200,10 +198,17 @@ def _counted(
         played_s=settled.played_s[kept][order],
         length_s=_length_of(track[order], lengths),
         artist=artist[order],
-        device=devices.indices.fill_null(-1).to_numpy()[order].astype(np.int64),
+        device=device[order],
     )
-    found = days_of(done, np.full(len(users.dictionary), np.nan))
-    return _table(found, users.dictionary, devices.dictionary, _counts(kind, reason))
+    found = days_of(done, np.full(len(users), np.nan))
+    return _table(found, users, devices, _counts(kind, reason))
+
+
+def _numbers(values: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:
+    """Return a number for each value, -1 for null, and what the numbers stand for."""
+    found = values.dictionary_encode()
+    numbers = found.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return numbers.astype(np.int64), found.dictionary
 
 
 def _length_of(
