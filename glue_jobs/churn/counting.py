@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
-from glue_jobs.arrow import column
+from glue_jobs.arrow import column, floats
 from glue_jobs.plays import FEWEST_PARTITIONS, PLAYS_PER_PARTITION
 from listening.churn.days import COUNTS, EVENTS, KINDS, Activity, Done, days_of
 from listening.log.plays import ROW_REASONS, mark, settle
@@ -156,8 +157,8 @@ def _of_events(events: DataFrame) -> DataFrame:
     )
 
 
-def _lengths(tracks: DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return the hashes of tracks, rising, and their lengths in seconds."""
+def _lengths(tracks: DataFrame) -> pa.Table:
+    """Return hashes of tracks, and their lengths in seconds."""
     found = (
         tracks.where(F.col("track_id").isNotNull() & F.col("length_s").between(1, 24 * 60 * 60))
         .groupBy(F.xxhash64("track_id").alias("track"))
@@ -165,12 +166,17 @@ def _lengths(tracks: DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.f
         .orderBy("track")
         .toPandas()
     )
-    return found["track"].to_numpy(np.int64), found["length_s"].to_numpy(np.float64)
+    return pa.table(
+        {
+            "track": pa.array(found["track"], pa.int64()),
+            "length_s": pa.array(found["length_s"], pa.float64()),
+        }
+    )
 
 
 def _counted(
     table: pa.Table,
-    lengths: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]],
+    lengths: pa.Table,
     now: datetime,
 ) -> pa.Table:
     """Return the activity of whole listeners, and a last row with the counts of `_COUNTED`."""
@@ -182,10 +188,11 @@ def _counted(
     owner, users = _numbers(column(table, "user_id"))
     device, devices = _numbers(column(table, "device"))
     artist, _ = _numbers(column(table, "artist"))
-    track = column(table, "track_id").fill_null(0).to_numpy()
+    track = column(table, "track_id")
+    place = pc.index_in(track, value_set=column(lengths, "track"))
     marked = mark(
         owner=owner,
-        track=track,
+        track=track.to_numpy(),
         started=settled.started[kept],
         played_s=settled.played_s[kept],
     )
@@ -196,7 +203,7 @@ def _counted(
         at=settled.started[kept][order],
         kind=kind[kept][order],
         played_s=settled.played_s[kept][order],
-        length_s=_length_of(track[order], lengths),
+        length_s=floats(column(lengths, "length_s").take(place))[order],
         artist=artist[order],
         device=device[order],
     )
@@ -209,16 +216,6 @@ def _numbers(values: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:
     found = values.dictionary_encode()
     numbers = found.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return numbers.astype(np.int64), found.dictionary
-
-
-def _length_of(
-    track: npt.NDArray[np.int64], lengths: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
-) -> npt.NDArray[np.float64]:
-    hashes, seconds = lengths
-    if not len(hashes):
-        return np.full(len(track), np.nan)
-    place = np.searchsorted(hashes, track).clip(max=len(hashes) - 1)
-    return np.where(hashes[place] == track, seconds[place], np.nan)
 
 
 def _counts(kind: npt.NDArray[np.int64], reason: npt.NDArray[np.int64]) -> list[int]:

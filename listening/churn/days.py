@@ -145,4 +145,5 @@ def _distinct(row: Integers, value: Integers, n: int) -> Integers:
     """Return how many values each row has, (n,); those below 0 are none."""
     row, value = row[value >= 0], value[value >= 0]
     width = int(value.max()) + 1 if len(value) else 1
-    return np.bincount(np.unique(row * width + value) // width, minlength=n)
+    pair = np.sort(row * width + value)
+    return np.bincount(pair[np.diff(pair, prepend=-1) != 0] // width, minlength=n)

@@ -140,18 +140,9 @@ def mark(
         A listener with more plays on a mean day with plays is a bot.
     """
     n = len(owner)
-    order = np.lexsort((started, track, owner))
-    again = (
-        (np.diff(owner[order]) == 0)
-        & (np.diff(track[order]) == 0)
-        & (np.diff(started[order]) < REPEATED_US)
-        & (started[order][1:] % DAY_US != 0)
-    )
-    repeated = np.zeros(n, dtype=bool)
-    repeated[order[1:][again]] = True
-
     order = np.lexsort((track, started, owner))
-    owner, started, repeated = owner[order], started[order], repeated[order]
+    owner, track, started = owner[order], track[order], started[order]
+    repeated = _repeated(owner, track, started)
     first = np.diff(owner, prepend=-1) != 0
     lengths = np.where(repeated, 0, np.nan_to_num(played_s[order]))
     ends = started // 1000 + (lengths * 1000).astype(np.int64)  # ms: all listeners' must add up
@@ -163,6 +154,22 @@ def mark(
     new_day = first | (np.diff(started // DAY_US, prepend=-1) != 0)
     days, plays = np.bincount(owner, new_day), np.bincount(owner, ~repeated)
     return Marked(order, repeated, overlaps, (plays > bot_plays_a_day * days)[owner])
+
+
+def _repeated(owner: Integers, track: Integers, started: Integers) -> Flags:
+    """Tell which plays, in order of listener and time, repeat the same track's."""
+    soon = (np.diff(owner) == 0) & (np.diff(started) < REPEATED_US)
+    near = np.flatnonzero(np.append(soon, False) | np.append(False, soon))
+    order = near[np.lexsort((started[near], track[near], owner[near]))]
+    again = (
+        (np.diff(owner[order]) == 0)
+        & (np.diff(track[order]) == 0)
+        & (np.diff(started[order]) < REPEATED_US)
+        & (started[order][1:] % DAY_US != 0)
+    )
+    repeated = np.zeros(len(owner), dtype=bool)
+    repeated[order[1:][again]] = True
+    return repeated
 
 
 def track_numbers(plays: Any) -> Integers:
