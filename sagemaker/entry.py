@@ -27,6 +27,9 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from assembling import assemble
+from churn.judging import judge as judge_churn
+from churn.peers import TASKS as PEERS
+from churn.single import TASKS as CHURN
 from country.judging import judge as judge_country
 from country.single import TASKS as COUNTRY
 from job import Job
@@ -41,13 +44,19 @@ if TYPE_CHECKING:
 
     from judgement import Judge
 
-JUDGES: dict[str, Judge] = {"country": judge_country, "sessions": judge_sessions}
+JUDGES: dict[str, Judge] = {
+    "country": judge_country,
+    "sessions": judge_sessions,
+    "churn": judge_churn,
+}
 """Who judges a system's bundles."""
 
 TASKS: dict[str, Callable[[Job], None]] = {
     **COUNTRY,
     **SESSIONS,
     **RECURRENT,
+    **CHURN,
+    **PEERS,
     **{
         f"{name}.{ASSEMBLE}": partial(assemble, system=SYSTEMS[name], judge=judge)
         for name, judge in JUDGES.items()
