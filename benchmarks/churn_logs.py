@@ -1,7 +1,7 @@
 """Logs of any size for `churn.py`, day by day as an app writes them.
 
-Listeners come with log-normal frequency and leave at a constant rate; they listen in sessions of six
-plays, and do something else once for ten plays. Nothing else of them is invented.
+Listeners come with log-normal frequency and leave at a constant rate; they listen in sessions of
+six plays, and do something else once for ten plays. Nothing else of them is invented.
 """
 
 from __future__ import annotations

@@ -554,6 +554,7 @@ _SNAPSHOTS = (
     Channel(name="features", prefix="manifest.json"),
     Channel(name="train", prefix="snapshots/split=train/"),
     Channel(name="validation", prefix="snapshots/split=validation/"),
+    Channel(name="rest", prefix="snapshots/split=rest/"),
 )
 
 CHURN = System(
@@ -649,7 +650,7 @@ CHURN = System(
                 "gone": "array<boolean>",
                 "features": "array<float>",
             },
-            partitions={"split": ("train", "validation", "test")},
+            partitions={"split": ("train", "validation", "test", "rest")},
         ),
     ),
 )

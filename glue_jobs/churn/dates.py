@@ -27,6 +27,9 @@ class Dates:
     ----------
     train, validation, test
         The same dates thrice where there are too few to divide.
+    rest
+        Dates whose days ahead end before the first test date: once a family is chosen, all
+        listeners but those of the test are learned from at these.
     by_time
         Whether they are divided: what follows a date of one part then ends before the next part's
         first date.
@@ -35,6 +38,7 @@ class Dates:
     train: tuple[int, ...]
     validation: tuple[int, ...]
     test: tuple[int, ...]
+    rest: tuple[int, ...]
     by_time: bool
 
     @classmethod
@@ -54,17 +58,17 @@ class Dates:
         dates = tuple(range(last - ahead, first + POPULATION - 1, -every))[::-1]
         n = round(len(dates) * SHARE)
         test = dates[len(dates) - n :] if n else ()
-        before = [date for date in dates if test and date + ahead <= test[0]]
-        validation = tuple(before[-n:]) if n else ()
+        before = tuple(date for date in dates if test and date + ahead <= test[0])
+        validation = before[-n:] if n else ()
         train = tuple(date for date in before if validation and date + ahead <= validation[0])
         if not train:
-            return cls(dates, dates, dates, by_time=False)
-        return cls(train, validation, test, by_time=True)
+            return cls(dates, dates, dates, (), by_time=False)
+        return cls(train, validation, test, before, by_time=True)
 
     @property
     def all(self) -> tuple[int, ...]:
         """Every date once, rising."""
-        return tuple(sorted({*self.train, *self.validation, *self.test}))
+        return tuple(sorted({*self.train, *self.validation, *self.test, *self.rest}))
 
     def to_json(self) -> dict[str, Any]:
         """Return the dates as plain data."""
@@ -73,6 +77,7 @@ class Dates:
             "train": list(self.train),
             "validation": list(self.validation),
             "test": list(self.test),
+            "rest": list(self.rest),
         }
 
 

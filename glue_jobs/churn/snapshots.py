@@ -26,7 +26,16 @@ from pyspark.sql import functions as F
 from glue_jobs.churn.counting import ACTIVITY as DAYS
 from glue_jobs.churn.counting import LISTENERS
 from glue_jobs.churn.dates import Dates, log_of
-from glue_jobs.churn.snapshotting import LOG_ENDS, SALT, SNAPSHOTS, SPLITS, Plan, make_snapshots
+from glue_jobs.churn.snapshotting import (
+    LOG_ENDS,
+    PARTS,
+    REST,
+    SALT,
+    SNAPSHOTS,
+    SPLITS,
+    Plan,
+    make_snapshots,
+)
 from glue_jobs.job import LOG, Arguments, job_session, versions
 from glue_jobs.plays import FEWEST_PARTITIONS
 from glue_jobs.runs import finished_run, publish
@@ -94,11 +103,14 @@ def main(argv: Sequence[str]) -> None:
         quality = count(found, manifest, horizons)
         storage.write_json(target + QUALITY, quality)
         LOG.info("quality: %s", quality)
-        if empty := [split for split, n in quality["splits"].items() if not n]:
+        if empty := [split for split in PARTS if not quality["splits"][split]]:
             raise DataError(
                 f"{storage.uri(source)}: too few listeners or dates, none of them for "
                 f"{' and '.join(empty)}; give a log of more listeners, or a longer one"
             )
+        if not quality["splits"][REST]:  # SageMaker refuses a channel without an object
+            nothing = spark.createDataFrame([], SNAPSHOTS).drop("split").coalesce(1)
+            nothing.write.mode("overwrite").parquet(f"{storage.uri(target)}snapshots/split={REST}/")
         publish(
             storage,
             TARGET,

@@ -16,6 +16,7 @@ from listening.splits import bucket
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import numpy.typing as npt
     from pyspark.sql import DataFrame
 
     from glue_jobs.churn.dates import Dates
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 SALT = "listening-churn"
 """Decides which listeners are trained, validated and tested on; never tuned on."""
 BUCKETS = 1000
-SPLITS = ("train", "validation", "test")
+PARTS = ("train", "validation", "test")
 SHARES = (0.6, 0.8)
 """Of the listeners: where validation begins, and test."""
+REST = "rest"
+SPLITS = (*PARTS, REST)
+"""Of rows: `REST` are those of the first two parts' listeners at other dates before the test."""
 
 SNAPSHOTS = (
     "user_id string, date int, device string, gone array<boolean>, features array<float>, "
@@ -116,16 +120,13 @@ def snapshots_of(listeners: Listeners, plan: Plan) -> Iterator[pa.Table]:
     known = Snapshots(listeners.activity)
     names = listeners.user_ids.to_pylist()
     places = np.array([bucket(name, salt=SALT, buckets=BUCKETS) / BUCKETS for name in names])
-    split_of = np.searchsorted(SHARES, places, side="right")
+    part_of = np.searchsorted(SHARES, places, side="right")
     names_of_devices = pa.array(listeners.devices, pa.string())
     for date in plan.dates.all:
         there = known.population(date)
         if plan.log_ends == EACH:
             there = there[known.last_day(there) >= date + max(plan.horizons)]
-        for place, split in enumerate(SPLITS):
-            owner = there[split_of[there] == place]
-            if date not in getattr(plan.dates, split) or not len(owner):
-                continue
+        for split, owner in _divided(plan.dates, date, there, part_of[there]).items():
             device = known.device(owner, date)
             gone = np.column_stack([known.gone(owner, date, h) for h in plan.horizons])
             bounds = np.arange(len(owner) + 1, dtype=np.int64) * len(plan.horizons)
@@ -139,3 +140,18 @@ def snapshots_of(listeners: Listeners, plan: Plan) -> Iterator[pa.Table]:
                     "split": pa.array([split] * len(owner), pa.string()),
                 }
             )
+
+
+def _divided(
+    dates: Dates, date: int, owner: npt.NDArray[np.int64], part: npt.NDArray[np.int64]
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Return listeners at a date by split; those that are not looked at then are left out."""
+    found: dict[str, list[npt.NDArray[np.int64]]] = {}
+    for place, name in enumerate(PARTS):
+        own = owner[part == place]
+        if date in getattr(dates, name):
+            found.setdefault(name, []).append(own)
+        elif date in dates.rest and name != "test":
+            found.setdefault(REST, []).append(own)
+    joined = {split: np.concatenate(owners) for split, owners in found.items()}
+    return {split: owners for split, owners in joined.items() if len(owners)}

@@ -44,7 +44,7 @@ FEATURES = (
     *("mean_gap", "longest_gap", "deviation_of_gaps", "recency_to_gap"),
     *(f"gaps_of_{days}" for days in HORIZONS),
     *("silence_share", *(f"stays_silent_{days}" for days in HORIZONS)),
-    *("trend", "life_days", "life_rate", "age"),
+    *("trend", "life_rate", "age"),
 )
 """Names of the features, in their order.
 
@@ -53,8 +53,9 @@ one with something, 1 for yesterday, `LOOK_BACK` + 1 without; ``active_<days>`` 
 gaps are those between active days of the whole life, in days; ``gaps_of_<days>`` the share of them
 of at least so many; ``silence_share`` the share at least as long as the silence now, and
 ``stays_silent_<days>`` of these the share that was so many days longer; ``trend`` the logarithm of
-active days in 30 days beside the 60 before; ``life_days`` and ``life_rate`` active days of the
-whole life and their share of its days; ``age`` days since the account was made or first used.
+active days in 30 days beside the 60 before; ``life_rate`` the share of active days of the whole
+life; ``age`` days since the account was made or first used, at most `LOOK_BACK` + 1: a log that
+begins somewhere cannot tell older from old.
 """
 
 
@@ -169,9 +170,8 @@ class Snapshots:
                 f"stays_silent_{h}": at_least(recency + h) / (silent + _PRIOR_GAPS)
                 for h in HORIZONS
             },
-            "life_days": days,
             "life_rate": days / np.maximum(age, 1),
-            "age": age,
+            "age": np.minimum(age, LOOK_BACK + 1),
         }
 
     def _before(self, owner: Integers, date: int) -> Integers:

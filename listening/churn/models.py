@@ -27,7 +27,7 @@ Rows = npt.NDArray[np.float32]
 RECENCY, LOGISTIC, TREES = FAMILIES = ("recency", "logistic", "trees")
 """Simplest first."""
 _RECENCY = FEATURES.index("recency")
-FARTHEST = 4.0
+FARTHEST = 3.0
 """Standard deviations from the mean beyond which a value counts as that far."""
 
 
@@ -102,54 +102,77 @@ class Recency:
 
 @dataclass(frozen=True)
 class Logistic:
-    """Logistic regression on standardised columns.
+    """Logistic regression on standardised columns and their squares.
+
+    Parameters
+    ----------
+    columns
+        How they are standardised.
+    linear, square
+        Coefficients of them, and of their squares less 1, (width,).
+    intercept
+        Log odds where both are 0.
+    """
+
+    columns: Standard
+    linear: Floats
+    square: Floats
+    intercept: float
+
+    def log_odds(self, rows: Rows) -> Floats:
+        """As `Model` says."""
+        return np.asarray(self._added(rows).sum(axis=1) + self.intercept)
+
+    def contributions(self, rows: Rows) -> Floats:
+        """As `Model` says; the constant is the intercept."""
+        return np.column_stack([self._added(rows), np.full(len(rows), self.intercept)])
+
+    def _added(self, rows: Rows) -> Floats:
+        values = self.columns.standardised(rows)
+        return np.asarray(values * self.linear + (values**2 - 1) * self.square)
+
+    def write(self, archive: ArchiveWriter, name: str) -> dict[str, Any]:
+        """As `Model` says."""
+        columns = self.columns
+        table = [columns.is_log, columns.mean, columns.scale, self.linear, self.square]
+        return {
+            "family": LOGISTIC,
+            "table": archive.array(f"{name}.npy", np.stack(table).astype(np.float64)),
+            "intercept": self.intercept,
+        }
+
+
+@dataclass(frozen=True)
+class Standard:
+    """How columns are standardised.
 
     Parameters
     ----------
     is_log
         Columns of which the logarithm of one more is taken, (width,).
     mean, scale
-        Of the training rows, (width,).
-    coefficients
-        Of standardised columns, (width,).
-    intercept
-        Log odds of a row of means.
+        Of the training rows, (width,); a scale without end where a column never varies.
     """
 
     is_log: npt.NDArray[np.bool_]
     mean: Floats
     scale: Floats
-    coefficients: Floats
-    intercept: float
+
+    @classmethod
+    def of(cls, rows: Rows) -> Standard:
+        """Learn it from training rows: logarithms of what is never below 0 and exceeds 1."""
+        values = rows.astype(np.float64)
+        is_log = (values.min(axis=0) >= 0) & (values.max(axis=0) > 1)
+        values[:, is_log] = np.log1p(values[:, is_log])
+        mean, scale = values.mean(axis=0), values.std(axis=0)
+        varies = scale > 1e-9 * (1 + np.abs(mean))
+        return cls(is_log, mean, np.where(varies, scale, np.inf))
 
     def standardised(self, rows: Rows) -> Floats:
-        """Return the rows as the coefficients take them, (n, width)."""
-        return standardised(rows, self.is_log, self.mean, self.scale)
-
-    def log_odds(self, rows: Rows) -> Floats:
-        """As `Model` says."""
-        return np.asarray(self.standardised(rows) @ self.coefficients + self.intercept)
-
-    def contributions(self, rows: Rows) -> Floats:
-        """As `Model` says; the constant is what a row of means gets."""
-        added = self.standardised(rows) * self.coefficients
-        return np.column_stack([added, np.full(len(rows), self.intercept)])
-
-    def write(self, archive: ArchiveWriter, name: str) -> dict[str, Any]:
-        """As `Model` says."""
-        table = np.stack([self.is_log, self.mean, self.scale, self.coefficients])
-        return {
-            "family": LOGISTIC,
-            "table": archive.array(f"{name}.npy", table),
-            "intercept": self.intercept,
-        }
-
-
-def standardised(rows: Rows, is_log: npt.NDArray[np.bool_], mean: Floats, scale: Floats) -> Floats:
-    """Return standardised columns, (n, width), none farther than `FARTHEST` from its mean."""
-    values = rows.astype(np.float64)
-    values[:, is_log] = np.log1p(values[:, is_log])
-    return np.asarray(((values - mean) / scale).clip(-FARTHEST, FARTHEST))
+        """Return standardised columns, (n, width), none farther than `FARTHEST` from its mean."""
+        values = rows.astype(np.float64)
+        values[:, self.is_log] = np.log1p(values[:, self.is_log])
+        return np.asarray(((values - self.mean) / self.scale).clip(-FARTHEST, FARTHEST))
 
 
 class Trees:
@@ -246,10 +269,10 @@ def _recency(archive: Archive, document: Any, width: int) -> Recency:
 
 def _logistic(archive: Archive, document: Any, width: int) -> Logistic:
     table = archive.array(document["table"])
-    if table.shape != (4, width):
-        raise ValueError(f"a table of {table.shape}, not of 4 by {width}")
-    is_log, mean, scale, coefficients = table
-    return Logistic(is_log > 0, mean, scale, coefficients, float(document["intercept"]))
+    if table.shape != (5, width):
+        raise ValueError(f"a table of {table.shape}, not of 5 by {width}")
+    is_log, mean, scale, linear, square = table
+    return Logistic(Standard(is_log > 0, mean, scale), linear, square, float(document["intercept"]))
 
 
 def _trees(archive: Archive, document: Any, width: int) -> Trees:

@@ -90,7 +90,7 @@ def reasons(row: Rows, contributions: Floats, columns: Sequence[str]) -> list[Re
 def _silence(told: Mapping[str, float]) -> str:
     if told["recency"] > LOOK_BACK:
         return f"not active in {LOOK_BACK} days"
-    usual = f", usually every {told['mean_gap']:.2g}" if told["life_days"] > 1 else ""
+    usual = f", usually every {told['mean_gap']:.2g}" if told["mean_gap"] <= LOOK_BACK else ""
     return f"last active {_days(told['recency'])} ago{usual}"
 
 
@@ -105,6 +105,10 @@ def _days(days: float) -> str:
     return "a day" if days == 1 else f"{days:.0f} days"
 
 
+def _age(days: float) -> str:
+    return f"over {LOOK_BACK} days" if days > LOOK_BACK else _days(days)
+
+
 _WORDS: Mapping[str, Callable[[Mapping[str, float]], str]] = {
     "search": lambda told: _last(told, "search", "searches"),
     "download": lambda told: _last(told, "download", "downloads"),
@@ -115,16 +119,14 @@ _WORDS: Mapping[str, Callable[[Mapping[str, float]], str]] = {
     ),
     "regular": lambda told: (
         f"longest silence so far {_days(told['longest_gap'])}"
-        if told["life_days"] > 1
+        if told["mean_gap"] <= LOOK_BACK
         else "no silence known yet"
     ),
     "trend": lambda told: (
         f"active on {told['active_30']:.0f} of the last 30 days, on "
         f"{(told['active_90'] - told['active_30']):.0f} of the 60 before"
     ),
-    "life": lambda told: (
-        f"known for {_days(told['age'])}, active on {told['life_rate']:.0%} of them"
-    ),
+    "life": lambda told: f"known for {_age(told['age'])}, active on {told['life_rate']:.0%} of all",
     "recent": lambda told: (
         f"{told['plays_30']:.0f} plays in 30 days, {told['plays_7']:.0f} in the last 7"
     ),

@@ -17,7 +17,7 @@ from listening.churn.models import Rows, columns, with_devices
 from listening.errors import DataError, LayoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 FORMAT_VERSION = 1
@@ -126,6 +126,16 @@ class Snapshots:
             user_ids=self.user_ids,
             **{name: getattr(self, name)[rows] for name in _OF_ROWS},
         )
+
+
+def joined(parts: Sequence[Snapshots]) -> Snapshots:
+    """Return the rows of several splits; listeners that are in more than one are the same."""
+    names, places = np.unique(np.concatenate([p.user_ids for p in parts]), return_inverse=True)
+    bounds = np.cumsum([0, *(len(part.user_ids) for part in parts)])
+    listener = [places[start:][part.listener] for part, start in zip(parts, bounds, strict=False)]
+    rows = {name: [getattr(part, name) for part in parts] for name in _OF_ROWS}
+    rows["listener"] = listener
+    return Snapshots(user_ids=names, **{n: np.concatenate(values) for n, values in rows.items()})
 
 
 _OF_ROWS = ("listener", "date", "rows", "gone", "is_bot", "device")

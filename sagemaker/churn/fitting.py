@@ -13,13 +13,16 @@ from sklearn.linear_model import LogisticRegression
 from hyperparameters import check_ranges
 from listening.churn.features import FEATURES, POPULATION
 from listening.churn.models import (
+    LOGISTIC,
+    RECENCY,
+    TREES,
     Calibrated,
     Logistic,
     Model,
     Recency,
     Rows,
+    Standard,
     Trees,
-    standardised,
 )
 from listening.errors import DataError
 from listening.trees import portable
@@ -30,8 +33,10 @@ if TYPE_CHECKING:
     from churn.data import Flags, Floats, Snapshots
     from hosts import Machine
 
-FEWEST_EVENTS = 20
-"""Rows of each outcome that the last training date must have for odds to be set right by it."""
+LAST_DAYS = 28
+"""Days of the last training dates, by which odds are set right."""
+FEWEST_EVENTS = 50
+"""Rows of each outcome that these dates and those before them must have for it."""
 HELD_OUT = 5
 """One of so many training listeners is held out to stop early by."""
 _RECENCY = FEATURES.index("recency")
@@ -93,39 +98,67 @@ RISING = ("recency", "recency_plays")
 """Features with which the risk may only rise."""
 
 
-@dataclass(frozen=True)
-class Grown:
-    """Trees of one horizon and how they came about.
+@dataclass(frozen=True, kw_only=True)
+class Growing:
+    """How trees are grown.
 
     Parameters
     ----------
-    model
-        Set right by the last training date.
-    rounds
-        How many trees.
-    curve
-        Log loss by round on the rows that were learned from and on those held out.
-    importance
-        Gain by column, (width,).
+    columns
+        Names of what is read.
+    recipe, seed, machine
+        The same rows and seed give the same trees.
     """
 
-    model: Calibrated
-    rounds: int
-    curve: dict[str, list[float]]
-    importance: tuple[float, ...]
+    columns: tuple[str, ...]
+    recipe: Recipe
+    seed: int
+    machine: Machine
+
+    def settings(self, rows: Rows) -> dict[str, Any]:
+        """Return LightGBM's parameters for so many rows."""
+        threads = self.machine.threads_for(rows.size)
+        return self.recipe.lightgbm(columns=self.columns, seed=self.seed, num_threads=threads)
 
 
-def fit_trees(  # noqa: PLR0913 - what to learn, from what, and how
-    train: Snapshots,
-    place: int,
-    days: int,
-    *,
-    columns: tuple[str, ...],
-    recipe: Recipe,
-    seed: int,
-    machine: Machine,
-) -> Grown:
-    """Fit trees for one horizon: rounds are those best for listeners that were held out.
+def best_rounds(train: Snapshots, place: int, how: Growing) -> tuple[int, dict[str, list[float]]]:
+    """Return how many trees are best for training listeners that are held out, and the curves.
+
+    Parameters
+    ----------
+    train
+        Rows to learn from, without bots.
+    place
+        The horizon's column of ``gone``.
+    how
+        The settings.
+
+    Returns
+    -------
+    int, dict
+        Rounds; log loss by round on the rows that were learned from and on those held out.
+    """
+    settings, gone = how.settings(train.rows), train.gone[:, place]
+    held = train.listener % HELD_OUT == 0
+    data = lightgbm.Dataset(train.rows[~held], gone[~held], params=settings)
+    curve: dict[str, dict[str, list[float]]] = {}
+    found = lightgbm.train(
+        settings,
+        data,
+        num_boost_round=how.recipe.max_rounds,
+        valid_sets=[data, data.create_valid(train.rows[held], gone[held])],
+        valid_names=["train", "held out"],
+        callbacks=[
+            lightgbm.early_stopping(how.recipe.early_stopping_rounds, verbose=False),
+            lightgbm.record_evaluation(curve),
+        ],
+    )
+    rounds = found.best_iteration or found.current_iteration()
+    return rounds, {name: values["binary_logloss"] for name, values in curve.items()}
+
+
+def fit_trees(train: Snapshots, place: int, days: int, how: Growing, rounds: int) -> Calibrated:
+    """Fit trees for one horizon.
 
     Parameters
     ----------
@@ -133,44 +166,17 @@ def fit_trees(  # noqa: PLR0913 - what to learn, from what, and how
         Rows to learn from, without bots.
     place, days
         The horizon's column of ``gone``, and the horizon.
-    columns
-        Names of what is read.
-    recipe, seed, machine
-        How; the same rows and seed give the same trees.
+    how, rounds
+        The settings, and how many trees.
     """
-    threads = machine.threads_for(train.rows.size)
-    settings = recipe.lightgbm(columns=columns, seed=seed, num_threads=threads)
-    gone = train.gone[:, place]
-    held = train.listener % HELD_OUT == 0
-    data = lightgbm.Dataset(train.rows[~held], gone[~held], params=settings)
-    curve: dict[str, dict[str, list[float]]] = {}
-    first = lightgbm.train(
-        settings,
-        data,
-        num_boost_round=recipe.max_rounds,
-        valid_sets=[data, data.create_valid(train.rows[held], gone[held])],
-        valid_names=["train", "held out"],
-        callbacks=[
-            lightgbm.early_stopping(recipe.early_stopping_rounds, verbose=False),
-            lightgbm.record_evaluation(curve),
-        ],
-    )
-    rounds = first.best_iteration or first.current_iteration()
 
-    def grow(rows: Rows, gone: Flags) -> Trees:
+    def fit(rows: Rows, gone: Flags) -> Trees:
+        settings = how.settings(rows)
         data = lightgbm.Dataset(rows, gone, params=settings)
         trees = lightgbm.train(settings, data, num_boost_round=rounds)
-        return Trees(portable(trees.model_to_string()), width=len(columns))
+        return Trees(portable(trees.model_to_string()), width=len(how.columns))
 
-    model = calibrated("trees", grow, train, place, days)
-    assert isinstance(model.model, Trees)
-    served = lightgbm.Booster(model_str=model.model.text)
-    return Grown(
-        model=model,
-        rounds=rounds,
-        curve={name: values["binary_logloss"] for name, values in curve.items()},
-        importance=tuple(map(float, served.feature_importance("gain"))),
-    )
+    return calibrated(TREES, fit, train, place, days)
 
 
 def fit_logistic(train: Snapshots, place: int, days: int, *, penalty: float) -> Calibrated:
@@ -185,16 +191,14 @@ def fit_logistic(train: Snapshots, place: int, days: int, *, penalty: float) -> 
     """
 
     def fit(rows: Rows, gone: Flags) -> Logistic:
-        values = rows.astype(np.float64)
-        is_log = (values.min(axis=0) >= 0) & (values.max(axis=0) > 1)
-        values[:, is_log] = np.log1p(values[:, is_log])
-        mean, scale = values.mean(axis=0), values.std(axis=0)
-        scale[scale < 1e-9 * (1 + np.abs(mean))] = np.inf  # what never varies says nothing
+        columns = Standard.of(rows)
+        values = columns.standardised(rows)
         found = LogisticRegression(C=1 / penalty, max_iter=_MOST_ITERATIONS)
-        found.fit(standardised(rows, is_log, mean, scale), gone)
-        return Logistic(is_log, mean, scale, found.coef_[0], float(found.intercept_[0]))
+        found.fit(np.hstack([values, values**2 - 1]), gone)
+        linear, square = np.split(found.coef_[0], 2)
+        return Logistic(columns, linear, square, float(found.intercept_[0]))
 
-    return calibrated("logistic", fit, train, place, days)
+    return calibrated(LOGISTIC, fit, train, place, days)
 
 
 def fit_recency(train: Snapshots, place: int, days: int) -> Calibrated:
@@ -209,7 +213,7 @@ def fit_recency(train: Snapshots, place: int, days: int) -> Calibrated:
         rising = rising.clip(1e-4, 1 - 1e-4)
         return Recency(tuple(map(float, every)), tuple(map(float, np.log(rising / (1 - rising)))))
 
-    return calibrated("recency", fit, train, place, days)
+    return calibrated(RECENCY, fit, train, place, days)
 
 
 def calibrated(
@@ -219,10 +223,10 @@ def calibrated(
     place: int,
     days: int,
 ) -> Calibrated:
-    """Fit a family, its odds set right by how it does on the last training date.
+    """Fit a family, its odds set right by how it does in the last weeks of the training dates.
 
-    The straight line is that of a fit on the dates whose days ahead ended before the last date;
-    what is served is fitted on all.
+    The straight line is that of a fit on the dates whose days ahead ended before those weeks; what
+    is served is fitted on all. One date alone moves the odds by that date's chance.
 
     Parameters
     ----------
@@ -239,13 +243,10 @@ def calibrated(
             f"of {len(gone):,} training rows {int(gone.sum()):,} are gone for {days} days: there "
             "is nothing to learn; give a longer log or other --horizons"
         )
-    last = train.date == train.date.max()
-    early = train.date + days <= train.date.max()
+    last = train.date > train.date.max() - LAST_DAYS
+    early = train.date + days <= train.date[last].min()
     slope, shift = 1.0, 0.0
-    enough = all(
-        min(gone[rows].sum(), (~gone[rows]).sum()) >= FEWEST_EVENTS for rows in (last, early)
-    )
-    if enough:
+    if all(min(gone[some].sum(), (~gone[some]).sum()) >= FEWEST_EVENTS for some in (last, early)):
         before = fit(np.ascontiguousarray(train.rows[early]), gone[early])
         odds = before.log_odds(np.ascontiguousarray(train.rows[last]))
         slope, shift = straight_line(odds, gone[last])

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from churn.data import FeaturesManifest, read_snapshots
+from churn.data import read_snapshots
 from churn.evaluation import Subject, choose, evaluate
 from churn.fitting import fit_recency
 from churn.model_card import model_card
-from churn.peers import PEERS, predictions_of_test
+from churn.peers import PEERS
 from churn.report import evaluation_json, report
-from churn.single import TRAINING
+from churn.single import TRAINING, Given
 from judgement import Judgement
 from listening.archive import ArchiveWriter, load
 from listening.churn.bundle import BUNDLE, TENTHS, ChurnBundle, Horizon, Parts
-from listening.churn.models import FAMILIES, LOGISTIC, RECENCY, TREES, Calibrated, probability
+from listening.churn.models import LOGISTIC, RECENCY, TREES, Calibrated, probability
 from listening.errors import ArchiveError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from churn.data import Snapshots
+    from churn.data import FeaturesManifest, Floats
     from judgement import Case
     from listening.archive import Archive
 
@@ -32,23 +32,18 @@ if TYPE_CHECKING:
 def judge(case: Case) -> Judgement:
     """Write the bundle and judge it.
 
-    Channels: ``features`` (the manifest), ``train``, ``validation`` and ``test``.
+    Channels: those of `Given`, and ``test``.
     """
-    job = case.job
-    manifest = FeaturesManifest.read(job.channel("features"))
+    job, given = case.job, Given.of(case.job)
+    manifest = given.manifest
     models = _models(case.models, manifest)
-    train, validation = (
-        one.take(~one.is_bot)
-        for one in (read_snapshots(job.channel(name), manifest) for name in ("train", "validation"))
-    )
     chosen = {
-        days: _horizon(models, place, days, train, validation)
-        for place, days in enumerate(manifest.horizons)
+        days: _horizon(models, place, days, given) for place, days in enumerate(manifest.horizons)
     }
     parts = Parts(
         horizons=tuple(horizon for horizon, _ in chosen.values()),
         devices=manifest.devices,
-        bots_above=manifest.bots_above[int(train.date.max())],
+        bots_above=manifest.bots_above[int(given.everything.date.max())],
     )
     archive = ArchiveWriter(job.model_folder)
     archive.finish(
@@ -73,7 +68,12 @@ def judge(case: Case) -> Judgement:
     evaluation = evaluate(subject)
     trainings = {name: _training(model) for name, model in models.items()}
     choices = {days: tried for days, (_, tried) in chosen.items()}
-    rows = {"train": len(train), "validation": len(validation), "test": len(test)}
+    rows = {
+        "train": len(given.train),
+        "validation": len(given.validation),
+        "everything": len(given.everything),
+        "test": len(test),
+    }
     return Judgement(
         version=subject.bundle.archive.version,
         metrics=evaluation.metrics,
@@ -105,29 +105,41 @@ def _models(archives: tuple[Archive, ...], manifest: FeaturesManifest) -> dict[s
 
 
 def _horizon(
-    models: Mapping[str, Archive], place: int, days: int, train: Snapshots, validation: Snapshots
+    models: Mapping[str, Archive], place: int, days: int, given: Given
 ) -> tuple[Horizon, list[dict[str, Any]]]:
     """Return a horizon with the family that is best on validation, and how each did there."""
-    width = train.rows.shape[1]
-    alone = fit_recency(train, place, days)
+    validation, everything = given.validation, given.everything
+    tried = fit_recency(given.train, place, days)
+    said = {RECENCY: probability(tried.log_odds(validation.rows))}
+    alone = fit_recency(everything, place, days)
     families = {RECENCY: alone}
     for name in (LOGISTIC, TREES):
-        document = models[name].content.get("horizons", {}).get(str(days))
-        families[name] = Calibrated.read(models[name], document, width=width)
-    said = {name: probability(families[name].log_odds(validation.rows)) for name in FAMILIES}
-    chosen, tried = choose(said, validation.gone[:, place], validation.listener)
+        archive = models[name]
+        try:
+            risks = archive.array(archive.content["on_validation"])[:, place]
+            document = archive.content["horizons"][str(days)]
+        except (KeyError, TypeError, IndexError) as error:
+            raise ArchiveError(f"{archive.manifest}: no models in it ({error!r})") from error
+        if len(risks) != len(validation):
+            raise ArchiveError(
+                f"{archive.manifest}: risks of {len(risks)} validation rows, there are "
+                f"{len(validation)}"
+            )
+        said[name] = np.asarray(risks)
+        families[name] = Calibrated.read(archive, document, width=everything.rows.shape[1])
+    chosen, found = choose(said, validation.gone[:, place], validation.listener)
     bounds = np.quantile(said[chosen], 1 - np.arange(1, TENTHS) / TENTHS)
     horizon = Horizon(
         days=days,
         model=families[chosen],
         recency=alone,
-        base_rate=float(train.gone[:, place].mean()),
+        base_rate=float(everything.gone[:, place].mean()),
         tenths=tuple(bounds.tolist()),
     )
-    return horizon, [one | {"chosen": one["family"] == chosen} for one in tried]
+    return horizon, [one | {"chosen": one["family"] == chosen} for one in found]
 
 
-def _peers(archive: Archive | None, rows: int) -> dict[str, Any]:
+def _peers(archive: Archive | None, rows: int) -> dict[str, Floats]:
     """Return what the peers say of the test rows.
 
     Raises
@@ -138,12 +150,13 @@ def _peers(archive: Archive | None, rows: int) -> dict[str, Any]:
     if archive is None:
         return {}
     try:
-        found = predictions_of_test(archive.content, archive.array)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        names = dict(archive.content["on_test"])
+    except (KeyError, TypeError, ValueError) as error:
         raise ArchiveError(f"{archive.manifest}: no predictions in it ({error!r})") from error
+    found = {name: np.asarray(archive.array(file)) for name, file in names.items()}
     if any(len(said) != rows for said in found.values()):
         raise ArchiveError(f"{archive.manifest}: predictions of other rows than the {rows} of test")
-    return dict(found)
+    return found
 
 
 def _champion(archive: Archive | None, days: int) -> ChurnBundle | None:

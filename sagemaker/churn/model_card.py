@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gate import Decision
 
 LIMITS = (
-    "A risk says who will be gone, not whom an offer would keep: it is no uplift. Whoever is treated "
-    "by it should be compared with others of the same risk that are not.",
+    "A risk says who will be gone, not whom an offer would keep: it is no uplift. Whoever is "
+    "treated by it should be compared with others of the same risk that are not.",
     "Gone is what the log sees: nothing played, searched or downloaded for so many days. Holidays "
     "and broken devices look the same.",
     "Days are UTC. The dates that were trained on are a fixed number of days apart, so mostly of "
@@ -57,8 +57,8 @@ def model_card(  # noqa: PLR0917 - what there is to tell
         },
         "training_details": {
             "training_observations": (
-                f"{rows['train']} training and {rows['validation']} validation rows, a listener "
-                "at a date each; listeners and dates of the splits differ."
+                f"{rows['everything']} rows, a listener at a date each, {rows['train']} of them to "
+                f"choose by {rows['validation']} others; test listeners and dates are none of them."
             ),
             "training_job_details": {
                 "training_datasets": [f"features run {manifest.run}"],

@@ -18,8 +18,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from churn.data import FeaturesManifest, read_snapshots
-from churn.single import TRAINING, log_loss
+from churn.data import read_snapshots
+from churn.single import TRAINING, Given, log_loss
 from hyperparameters import check_ranges, overridden, refuse_unknown, seed_of
 from listening.archive import ArchiveWriter
 from listening.churn.bundle import PREDICTIONS
@@ -28,8 +28,6 @@ from listening.churn.features import FEATURES, WINDOWS
 from listening.systems import validation_metric
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from churn.data import Floats, Snapshots
     from job import Job
 
@@ -79,55 +77,41 @@ def theirs(snapshots: Snapshots) -> Floats:
 def train_peers(job: Job) -> None:
     """Fit the recipe's models for the longest horizon.
 
-    Channels: ``features`` (the manifest), ``train``, ``validation`` and ``test``. Hyperparameters:
-    those of `Budget`.
+    Channels as `Given`, and ``test``. Hyperparameters: those of `Budget`.
     """
     refuse_unknown(job, ["most_rows"])
-    manifest = FeaturesManifest.read(job.channel("features"))
-    budget, seed = overridden(Budget(), job.hyperparameters), seed_of(job)
-    train, *asked = (
-        read_snapshots(job.channel(name), manifest) for name in ("train", "validation", "test")
-    )
-    train = train.take(~train.is_bot)
-    rows = np.arange(len(train))
-    if len(rows) > budget.most_rows:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, budget.most_rows, replace=False))
-    some = train.take(rows)
+    given, seed = Given.of(job), seed_of(job)
+    most = overridden(Budget(), job.hyperparameters).most_rows
+    test = read_snapshots(job.channel("test"), given.manifest)
     archive = ArchiveWriter(job.model_folder)
-    told: dict[str, Any] = {"name": PEERS, "rows": len(rows), "of": len(train), "models": {}}
+    tried, served = (_some(rows, most, seed) for rows in (given.train, given.everything))
+    found: dict[str, dict[str, float]] = {}
     files: dict[str, str] = {}
     for name, model in models(seed).items():
+        model.fit(theirs(tried), tried.gone[:, -1])
+        said = model.predict_proba(theirs(given.validation))[:, 1]
+        loss = float(log_loss(given.validation.gone[:, -1], said).mean())
         begins = time.process_time()
-        model.fit(theirs(some), some.gone[:, -1])
-        seconds = time.process_time() - begins
-        said = [model.predict_proba(theirs(one))[:, 1] for one in asked]
-        files[name] = archive.array(f"{name}.npy", np.concatenate(said))
-        loss = float(log_loss(asked[0].gone[:, -1], said[0]).mean())
-        told["models"][name] = {"cpu_seconds": seconds, "log_loss": loss}
-    content = {"name": PEERS, "files": files, "rows": [len(one) for one in asked]}
+        model.fit(theirs(served), served.gone[:, -1])
+        found[name] = {"cpu_seconds": time.process_time() - begins, "log_loss": loss}
+        files[name] = archive.array(f"{name}.npy", model.predict_proba(theirs(test))[:, 1])
     archive.finish(
         PREDICTIONS,
-        content,
-        created_from={"features_run": manifest.run},
-        synthetic=manifest.synthetic,
+        {"name": PEERS, "on_test": files},
+        created_from={"features_run": given.manifest.run},
+        synthetic=given.manifest.synthetic,
     )
+    told = {"name": PEERS, "rows": len(served), "of": len(given.everything), "models": found}
     (job.model_folder / TRAINING).write_text(json.dumps(told, indent=1), "utf-8")
-    best = min(one["log_loss"] for one in told["models"].values())
+    best = min(one["log_loss"] for one in found.values())
     print(f"{PEERS}: {validation_metric('log_loss')[0]}={best:.5f};")
 
 
-def predictions_of_test(content: Mapping[str, Any], array: Any) -> dict[str, Floats]:
-    """Return what the peers say of the test rows, by name.
-
-    Parameters
-    ----------
-    content
-        Of their archive.
-    array
-        Reads one of its arrays by name.
-    """
-    first = int(content["rows"][0])
-    return {name: np.asarray(array(file))[first:] for name, file in content["files"].items()}
+def _some(rows: Snapshots, most: int, seed: int) -> Snapshots:
+    """Return at most so many of the rows, drawn."""
+    if len(rows) <= most:
+        return rows
+    return rows.take(np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False)))
 
 
 TASKS = {"churn.peers": train_peers}

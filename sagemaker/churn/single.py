@@ -1,93 +1,116 @@
-"""The tasks that fit one family for every horizon: trees and logistic regression."""
+"""The tasks that fit one family for every horizon: trees and logistic regression.
+
+Each is fitted twice: on the training rows, by which the judge chooses a family on validation; and
+on all rows before the test, which is what is served.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import lightgbm
 import numpy as np
 
-from churn.data import FeaturesManifest, Snapshots, read_snapshots
-from churn.fitting import Recipe, fit_logistic, fit_trees
+from churn.data import FeaturesManifest, Snapshots, joined, read_snapshots
+from churn.fitting import Growing, Recipe, best_rounds, fit_logistic, fit_trees
 from hosts import Machine
 from hyperparameters import check_ranges, overridden, refuse_unknown, seed_of
 from listening.archive import ArchiveWriter
 from listening.churn.bundle import MODEL
-from listening.churn.models import LOGISTIC, TREES, Logistic, probability
+from listening.churn.models import LOGISTIC, TREES, Logistic, Trees, probability
 from listening.systems import validation_metric
 
 if TYPE_CHECKING:
-    from churn.data import Floats
+    from churn.data import Flags, Floats
     from job import Job
     from listening.churn.models import Calibrated
 
 TRAINING = "training.json"
 """Beside the models in their archive: curves, importance, settings and losses on validation."""
-RECIPE = frozenset(field.name for field in fields(Recipe))
+RECIPE = frozenset(one.name for one in fields(Recipe))
 
 
 @dataclass(frozen=True)
 class Penalty:
-    """Of logistic regression: what squared coefficients cost, in log loss of a row."""
+    """Of logistic regression: what squared coefficients cost; 1 / C of scikit-learn."""
 
-    penalty: float = 30.0
+    penalty: float = 300.0
 
     def __post_init__(self) -> None:
         """Refuse a value outside its range."""
         check_ranges(self, {"penalty": self.penalty > 0})
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a task learns from, without bots.
+
+    Parameters
+    ----------
+    manifest
+        Of the features run.
+    train, validation, rest
+        The splits before the test.
+    """
+
+    manifest: FeaturesManifest
+    train: Snapshots
+    validation: Snapshots
+    rest: Snapshots
+
+    @classmethod
+    def of(cls, job: Job) -> Given:
+        """Read the channels ``features``, ``train``, ``validation`` and ``rest``."""
+        manifest = FeaturesManifest.read(job.channel("features"))
+        names = ("train", "validation", "rest")
+        splits = (read_snapshots(job.channel(name), manifest) for name in names)
+        return cls(manifest, *(one.take(~one.is_bot) for one in splits))
+
+    @cached_property
+    def everything(self) -> Snapshots:
+        """All rows before the test."""
+        return joined([self.train, self.validation, self.rest])
+
+
 def train_trees(job: Job) -> None:
     """Fit trees for every horizon.
 
-    Channels: ``features`` (the manifest), ``train`` and ``validation``. Hyperparameters: those of
-    `fitting.Recipe`.
+    Channels as `Given`. Hyperparameters: those of `fitting.Recipe`.
     """
     refuse_unknown(job, RECIPE)
-    given = _Given.of(job)
-    recipe = overridden(Recipe(), job.hyperparameters)
-    grown = {
-        days: fit_trees(
-            given.train,
-            place,
-            days,
-            columns=given.manifest.columns,
-            recipe=recipe,
-            seed=seed_of(job),
-            machine=Machine(num_threads=job.num_threads),
-        )
-        for place, days in enumerate(given.manifest.horizons)
-    }
-    told = {
-        "recipe": vars(recipe),
-        "rounds": {days: one.rounds for days, one in grown.items()},
-        "curve": {days: one.curve for days, one in grown.items()},
-        "importance": {
-            days: _named(given.manifest.columns, one.importance) for days, one in grown.items()
-        },
-    }
-    _finish(job, TREES, {days: one.model for days, one in grown.items()}, told, given)
+    given = Given.of(job)
+    how = Growing(
+        columns=given.manifest.columns,
+        recipe=overridden(Recipe(), job.hyperparameters),
+        seed=seed_of(job),
+        machine=Machine(num_threads=job.num_threads),
+    )
+    tried, served, told = {}, {}, Told(TREES, vars(how.recipe))
+    for place, days in enumerate(given.manifest.horizons):
+        rounds, curve = best_rounds(given.train, place, how)
+        tried[days] = fit_trees(given.train, place, days, how, rounds)
+        served[days] = fit_trees(given.everything, place, days, how, rounds)
+        told.rounds[days], told.curve[days] = rounds, curve
+        told.importance[days] = _gains(served[days])
+    _finish(job, tried, served, told, given)
 
 
 def train_logistic(job: Job) -> None:
     """Fit logistic regression for every horizon.
 
-    Channels as `train_trees`. Hyperparameters: those of `Penalty`.
+    Channels as `Given`. Hyperparameters: those of `Penalty`.
     """
-    refuse_unknown(job, [field.name for field in fields(Penalty)])
-    given = _Given.of(job)
-    settings = overridden(Penalty(), job.hyperparameters)
-    models = {
-        days: fit_logistic(given.train, place, days, penalty=settings.penalty)
-        for place, days in enumerate(given.manifest.horizons)
-    }
-    columns = given.manifest.columns
-    told = {
-        "recipe": vars(settings),
-        "importance": {days: _named(columns, _size(model)) for days, model in models.items()},
-    }
-    _finish(job, LOGISTIC, models, told, given)
+    refuse_unknown(job, [one.name for one in fields(Penalty)])
+    given, settings = Given.of(job), overridden(Penalty(), job.hyperparameters)
+    tried, served, told = {}, {}, Told(LOGISTIC, vars(settings))
+    for place, days in enumerate(given.manifest.horizons):
+        tried[days] = fit_logistic(given.train, place, days, penalty=settings.penalty)
+        served[days] = fit_logistic(given.everything, place, days, penalty=settings.penalty)
+        told.importance[days] = _sizes(served[days])
+    _finish(job, tried, served, told, given)
 
 
 TASKS = {"churn.trees": train_trees, "churn.logistic": train_logistic}
@@ -95,57 +118,85 @@ TASKS = {"churn.trees": train_trees, "churn.logistic": train_logistic}
 
 
 @dataclass(frozen=True)
-class _Given:
-    """What a task learns from: both splits without bots."""
+class Told:
+    """What a task says of itself, by horizon.
 
-    manifest: FeaturesManifest
-    train: Snapshots
-    validation: Snapshots
+    Parameters
+    ----------
+    family, recipe
+        What was fitted, and its settings.
+    importance
+        Of each column, (width,).
+    rounds, curve
+        Of trees.
+    """
 
-    @classmethod
-    def of(cls, job: Job) -> _Given:
-        manifest = FeaturesManifest.read(job.channel("features"))
-        splits = (read_snapshots(job.channel(name), manifest) for name in ("train", "validation"))
-        return cls(manifest, *(one.take(~one.is_bot) for one in splits))
+    family: str
+    recipe: dict[str, Any]
+    importance: dict[int, Floats] = field(default_factory=dict)
+    rounds: dict[int, int] = field(default_factory=dict)
+    curve: dict[int, dict[str, list[float]]] = field(default_factory=dict)
 
 
-def _size(model: Calibrated) -> tuple[float, ...]:
-    """Return the sizes of the coefficients of standardised columns."""
+def _gains(model: Calibrated) -> Floats:
+    assert isinstance(model.model, Trees)
+    trees = lightgbm.Booster(model_str=model.model.text)
+    return np.asarray(trees.feature_importance("gain"), dtype=np.float64)
+
+
+def _sizes(model: Calibrated) -> Floats:
+    """Return the sizes of the coefficients of standardised columns and their squares."""
     assert isinstance(model.model, Logistic)
-    return tuple(np.abs(model.slope * model.model.coefficients).tolist())
+    return np.abs(model.model.linear) + np.abs(model.model.square)
 
 
-def _named(columns: tuple[str, ...], values: tuple[float, ...]) -> dict[str, float]:
-    """Return values above 0 by column, the largest first."""
-    ordered = sorted(zip(columns, values, strict=True), key=lambda pair: -pair[1])
-    return {name: value for name, value in ordered if value > 0}
-
-
-def log_loss(gone: np.ndarray[Any, np.dtype[np.bool_]], risk: Floats) -> Floats:
+def log_loss(gone: Flags, risk: Floats) -> Floats:
     """Return the log loss of each row, (n,)."""
     right = np.where(gone, risk, 1 - risk)
     return np.asarray(-np.log(right.clip(1e-12)))
 
 
 def _finish(
-    job: Job, family: str, models: dict[int, Calibrated], told: dict[str, Any], given: _Given
+    job: Job,
+    tried: dict[int, Calibrated],
+    served: dict[int, Calibrated],
+    told: Told,
+    given: Given,
 ) -> None:
     manifest, asked = given.manifest, given.validation
-    archive = ArchiveWriter(job.model_folder)
+    risks = {days: probability(model.log_odds(asked.rows)) for days, model in tried.items()}
+    archive, family = ArchiveWriter(job.model_folder), told.family
     content = {
         "name": family,
         "horizons": {
-            str(days): model.write(archive, f"{family}-{days}") for days, model in models.items()
+            str(days): model.write(archive, f"{family}-{days}") for days, model in served.items()
         },
+        "on_validation": archive.array("validation.npy", np.column_stack(list(risks.values()))),
     }
     version = archive.finish(
         MODEL, content, created_from={"features_run": manifest.run}, synthetic=manifest.synthetic
     )
-    losses = {}
-    for place, (days, model) in enumerate(models.items()):
-        risk = probability(model.log_odds(asked.rows))
-        losses[days] = float(log_loss(asked.gone[:, place], risk).mean())
-    told |= {"name": family, "rows": len(given.train), "log_loss": losses}
-    (job.model_folder / TRAINING).write_text(json.dumps(told, indent=1), "utf-8")
+    losses = {
+        days: float(log_loss(asked.gone[:, place], risk).mean())
+        for place, (days, risk) in enumerate(risks.items())
+    }
+    record = {
+        "name": family,
+        "recipe": told.recipe,
+        "rows": {"train": len(given.train), "everything": len(given.everything)},
+        "log_loss": losses,
+        "importance": {
+            days: _named(manifest.columns, values) for days, values in told.importance.items()
+        },
+        "rounds": told.rounds,
+        "curve": told.curve,
+    }
+    (job.model_folder / TRAINING).write_text(json.dumps(record, indent=1), "utf-8")
     metric, _ = validation_metric("log_loss")
     print(f"model {family} {version}: {metric}={losses[max(losses)]:.5f};")
+
+
+def _named(columns: tuple[str, ...], values: Floats) -> dict[str, float]:
+    """Return values above 0 by column, the largest first."""
+    ordered = sorted(zip(columns, values.tolist(), strict=True), key=lambda pair: -pair[1])
+    return {name: value for name, value in ordered if value > 0}
