@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from listening.errors import RequestError
-from listening.log.plain import bare
+from listening.log.plain import bare, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -70,6 +70,28 @@ def choice(value: Any, choices: Collection[str], where: str, field: str) -> str:
     if isinstance(value, str) and value in choices:
         return value
     raise _refused(where, field, " or ".join(choices), shown(value))
+
+
+def moment(value: Any, where: str, field: str) -> float:
+    """Return the seconds since 1970 that a time says."""
+    seconds = parse_time(value) if type(value) in (str, int, float) else None
+    if seconds is None:
+        wanted = "a time such as 2024-05-01T18:00:00Z, or seconds since 1970"
+        raise _refused(where, field, wanted, shown(value))
+    return seconds
+
+
+def entries(value: Any, where: str, field: str, *, most: int) -> list[Any]:
+    """Return a list of at most so many entries; an empty one for nothing."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise _refused(where, field, "a list", shown(value))
+    if len(value) > most:
+        raise RequestError(
+            f"{where}{field}: {len(value)} of one listener, at most {most}", status=413
+        )
+    return value
 
 
 def _refused(where: str, field: str, wanted: str, found: str) -> RequestError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from inference.churn.handler import HANDLERS as CHURN
 from inference.country.handler import HANDLERS as COUNTRY
 from inference.sessions.handler import HANDLERS as SESSIONS
 from listening.archive import Archive, load
@@ -35,7 +36,7 @@ class Handler(Protocol):
         ...
 
 
-HANDLERS: Mapping[str, Callable[[Archive], Handler]] = {**COUNTRY, **SESSIONS}
+HANDLERS: Mapping[str, Callable[[Archive], Handler]] = {**COUNTRY, **SESSIONS, **CHURN}
 """By the archive's kind."""
 
 

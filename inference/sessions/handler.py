@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from inference.bodies import write_json, write_json_lines
-from inference.media import JSON, JSON_LINES, negotiate
+from inference.media import negotiate
+from inference.parts import PartHandler
+from inference.questions import MEDIA_TYPES, write_answers
 from inference.sessions.inputs import Question, parse
-from listening.errors import RequestError
 from listening.sessions.bundle import BUNDLE, MODEL, PRIOR
 from listening.sessions.forecast import LEVELS
 from listening.sessions.forecaster import Forecast, Forecaster
@@ -31,13 +31,11 @@ class SessionsHandler:
 
     def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         """Answer a request; see `inference.handlers.Handler`."""
-        media_type = negotiate(accept, content_type, (JSON, JSON_LINES))
+        media_type = negotiate(accept, content_type, MEDIA_TYPES)
         questions = parse(body, content_type, gap_s=self._forecaster.gap_s)
         forecasts = self._forecaster.forecast([q.moment for q in questions.items])
         answers = [self._answer(q, f) for q, f in zip(questions.items, forecasts, strict=True)]
-        if media_type == JSON_LINES:
-            return write_json_lines(answers), media_type
-        return write_json(answers, single=questions.single), media_type
+        return write_answers(answers, media_type, single=questions.single), media_type
 
     def _answer(self, question: Question, forecast: Forecast) -> dict[str, Any]:
         answer: dict[str, Any] = {} if question.user_id is None else {"user_id": question.user_id}
@@ -70,23 +68,8 @@ def _quantiles(values: Sequence[float]) -> dict[str, float]:
     return {name: round(value, DIGITS) for name, value in zip(_NAMES, values, strict=True)}
 
 
-class ModelHandler:
-    """Says where to ask: one model alone answers nothing."""
-
-    def __init__(self, archive: Archive) -> None:
-        self.archive = archive
-
-    def answer(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        """Refuse."""
-        del body, content_type, accept
-        name = self.archive.content.get("name")
-        raise RequestError(
-            f"target '{name}' is one model of a bundle; ask bundle.tar.gz of the same version"
-        )
-
-
-HANDLERS: Mapping[str, Callable[[Archive], SessionsHandler | ModelHandler]] = {
+HANDLERS: Mapping[str, Callable[[Archive], SessionsHandler | PartHandler]] = {
     BUNDLE: SessionsHandler,
     PRIOR: SessionsHandler,
-    MODEL: ModelHandler,
+    MODEL: PartHandler,
 }

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inference.bodies import listed, read_json, read_json_lines
-from inference.fields import choice, count, identifier, shown
-from inference.media import JSON, JSON_LINES, choose_reader
+from inference.fields import choice, count, entries, identifier, moment, shown
+from inference.questions import Form, Questions
 from listening.errors import RequestError
-from listening.log.plain import parse_time
 from listening.sessions.cut import cut, play_lengths
 from listening.sessions.forecaster import Moment
 from listening.sessions.state import AGES, GENDERS, NOBODY, Profile, Session
@@ -24,15 +23,11 @@ MAX_SESSIONS = 20_000  # of one listener; more is answered with 413
 MAX_PLAYS = 500_000
 MAX_LIMITS = 20
 LONGEST_S = 7 * 24 * 60 * 60.0  # of a session
-ONE_EXAMPLE = (
+EXAMPLE = (
     '{"sessions": [{"start": "2024-05-01T18:00:00Z", "end": "2024-05-01T19:10:00Z", "plays": 17}], '
     '"now": "2024-05-02T18:00:00Z"}'
 )
-EXAMPLE = f'{ONE_EXAMPLE} or {{"listeners": […]}}'
-KNOWN = (
-    *("user_id", "sessions", "plays", "now", "open_session", "profile", "longer_than"),
-    "listeners",
-)
+KNOWN = ("user_id", "sessions", "plays", "now", "open_session", "profile", "longer_than")
 SHARED = ("now", "longer_than")
 """What a list of listeners may be given once."""
 PROFILE = ("gender", "age", "registered_at")
@@ -60,14 +55,6 @@ class Question:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Questions:
-    """Questions; `single` where the caller sent one, not a list of one."""
-
-    items: list[Question]
-    single: bool = False
-
-
 @dataclass
 class _History:
     """Sessions as they were sent, and notes about them."""
@@ -76,7 +63,7 @@ class _History:
     notes: list[str] = field(default_factory=list)
 
 
-def parse(body: bytes, content_type: str, *, gap_s: float) -> Questions:
+def parse(body: bytes, content_type: str, *, gap_s: float) -> Questions[Question]:
     """Read a request's body.
 
     Parameters
@@ -91,41 +78,21 @@ def parse(body: bytes, content_type: str, *, gap_s: float) -> Questions:
     RequestError
         415 for another media type, 413 for too much, 400 for everything else.
     """
-    media_type, _ = choose_reader(content_type, {JSON: JSON, JSON_LINES: JSON_LINES})
-    if media_type == JSON_LINES:
-        entries = read_json_lines(body, ONE_EXAMPLE)
-        return Questions([_question(entry, where, gap_s, {}) for where, entry in entries])
-    document = read_json(body, EXAMPLE)
-    if "listeners" not in document:
-        return Questions([_question(document, "", gap_s, {})], single=True)
-    shared: dict[str, Any] = {
-        name: document[name] for name in ("now", "longer_than") if name in document
-    }
-    return Questions(
-        [
-            _question(entry, f"listeners[{i}].", gap_s, shared)
-            for i, entry in enumerate(listed(document))
-        ]
-    )
+    form = Form(example=EXAMPLE, known=KNOWN, shared=SHARED, read=partial(_question, gap_s=gap_s))
+    return form.parse(body, content_type)
 
 
-def _question(entry: Any, where: str, gap_s: float, shared: Mapping[str, Any]) -> Question:
-    if not isinstance(entry, dict):
-        raise RequestError(f"{where}: must be an object such as {ONE_EXAMPLE}, got {shown(entry)}")
-    document = {**shared, **entry}
-    if unknown := [name for name in document if name not in KNOWN]:
-        raise RequestError(f"{where}{unknown[0]}: is not known; send {', '.join(KNOWN[:-1])}")
+def _question(document: Mapping[str, Any], where: str, *, gap_s: float) -> Question:
     if document.get("sessions") is not None and document.get("plays") is not None:
         raise RequestError(f"{where}sessions: send either sessions or plays, not both")
     if document.get("plays") is not None:
         history = _of_plays(document["plays"], where, gap_s)
     else:
-        sessions = document.get("sessions")
-        history = _of_sessions([] if sessions is None else sessions, where)
+        history = _of_sessions(document.get("sessions"), where)
     if document.get("open_session") is not None:
         history.sessions.append(_session(document["open_session"], f"{where}open_session"))
     given = document.get("now")
-    now = time.time() if given is None else _moment(given, where, "now")
+    now = time.time() if given is None else moment(given, where, "now")
     _in_order(history, gap_s)
     sessions, going_on = history.sessions, None
     if sessions and now < sessions[-1].end:
@@ -175,15 +142,15 @@ def _in_order(history: _History, gap_s: float) -> None:
         history.sessions = joined
 
 
-def _of_sessions(entries: Any, where: str) -> _History:
-    _check_list(entries, f"{where}sessions", MAX_SESSIONS)
-    return _History([_session(e, f"{where}sessions[{i}]") for i, e in enumerate(entries)])
+def _of_sessions(value: Any, where: str) -> _History:
+    found = entries(value, where, "sessions", most=MAX_SESSIONS)
+    return _History([_session(e, f"{where}sessions[{i}]") for i, e in enumerate(found)])
 
 
 def _session(entry: Any, where: str) -> Session:
     if not isinstance(entry, dict):
         raise RequestError(f"{where}: must be an object with start and end, got {shown(entry)}")
-    start, end = (_moment(entry.get(name), f"{where}.", name) for name in ("start", "end"))
+    start, end = (moment(entry.get(name), f"{where}.", name) for name in ("start", "end"))
     if not 0 <= end - start <= LONGEST_S:
         raise RequestError(f"{where}.end: must be from 0 to 7 days after start")
     plays = count(entry.get("plays"), f"{where}.", "plays") or 0.0
@@ -193,18 +160,17 @@ def _session(entry: Any, where: str) -> Session:
     return Session(start, end, int(plays), int(skips))
 
 
-def _of_plays(entries: Any, where: str, gap_s: float) -> _History:
-    _check_list(entries, f"{where}plays", MAX_PLAYS)
+def _of_plays(value: Any, where: str, gap_s: float) -> _History:
     started, heard, track = [], [], []
-    for i, entry in enumerate(entries):
+    for i, entry in enumerate(entries(value, where, "plays", most=MAX_PLAYS)):
         place = f"{where}plays[{i}]"
         if not isinstance(entry, dict):
             raise RequestError(f"{place}: must be an object with played_at, got {shown(entry)}")
         played = count(entry.get("played_s"), f"{place}.", "played_s")
         if entry.get("played_at") is not None:
-            begins = _moment(entry["played_at"], f"{place}.", "played_at")
+            begins = moment(entry["played_at"], f"{place}.", "played_at")
         else:
-            begins = _moment(entry.get("ended_at"), f"{place}.", "ended_at") - (played or 0.0)
+            begins = moment(entry.get("ended_at"), f"{place}.", "ended_at") - (played or 0.0)
         started.append(begins)
         heard.append(np.nan if played is None else played)
         length = count(entry.get("length_s"), f"{place}.", "length_s")
@@ -228,23 +194,6 @@ def _of_plays(entries: Any, where: str, gap_s: float) -> _History:
     return history
 
 
-def _check_list(entries: Any, where: str, most: int) -> None:
-    if not isinstance(entries, list):
-        raise RequestError(f"{where}: must be a list, got {shown(entries)}")
-    if len(entries) > most:
-        raise RequestError(f"{where}: {len(entries)} of one listener, at most {most}", status=413)
-
-
-def _moment(value: Any, where: str, name: str) -> float:
-    seconds = parse_time(value) if type(value) in (str, int, float) else None
-    if seconds is None:
-        raise RequestError(
-            f"{where}{name}: must be a time such as 2024-05-01T18:00:00Z, or seconds since 1970, "
-            f"got {shown(value)}"
-        )
-    return seconds
-
-
 def _profile(value: Any, where: str) -> Profile:
     if value is None:
         return NOBODY
@@ -260,15 +209,13 @@ def _profile(value: Any, where: str) -> Profile:
     return Profile(
         gender=None if gender is None else GENDERS[choice(gender, GENDERS, where, "gender")],
         age=age,
-        registered=None if registered is None else _moment(registered, where, "registered_at"),
+        registered=None if registered is None else moment(registered, where, "registered_at"),
     )
 
 
 def _limits(value: Any, where: str) -> tuple[float, ...]:
-    entries = [] if value is None else value
-    _check_list(entries, f"{where}longer_than", MAX_LIMITS)
     found = []
-    for i, entry in enumerate(entries):
+    for i, entry in enumerate(entries(value, where, "longer_than", most=MAX_LIMITS)):
         limit = count(entry, where, f"longer_than[{i}]")
         if limit is None:
             raise RequestError(f"{where}longer_than[{i}]: must be seconds, got nothing")

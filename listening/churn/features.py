@@ -148,27 +148,29 @@ class Snapshots:
         total, squares = (self._gaps[here] - self._gaps[begins]).T
         mean = np.where(gaps > 0, total / some, LOOK_BACK + 1)
         deviation = np.sqrt(np.maximum(squares / some - (total / some) ** 2, 0))
-        counted = self._silences[here] - self._silences[begins]
-
-        def at_least(days: npt.NDArray[Any]) -> Floats:
-            place = np.searchsorted(_SILENCES, days)
-            padded = np.column_stack([counted, np.zeros(len(counted))])
-            return np.asarray(np.take_along_axis(padded, place[:, None], axis=1)[:, 0])
-
-        silent = at_least(recency)
+        counted = np.zeros((len(here), len(_SILENCES) + 1))
+        counted[:, :-1] = self._silences[here] - self._silences[begins]
+        ahead = np.array(HORIZONS)
+        lengths = np.empty((len(here), 1 + 2 * len(ahead)))
+        lengths[:, :1] = recency[:, None]
+        lengths[:, 1 : 1 + len(ahead)] = recency[:, None] + ahead
+        lengths[:, 1 + len(ahead) :] = ahead
+        # How many gaps were at least so long.
+        silent, *longer = np.take_along_axis(counted, np.searchsorted(_SILENCES, lengths), axis=1).T
+        further, usual = longer[: len(ahead)], longer[len(ahead) :]
         return {
             "mean_gap": mean,
             "longest_gap": np.where(gaps > 0, self._longest[here - 1], LOOK_BACK + 1),
             "deviation_of_gaps": np.where(gaps > 0, deviation, 0),
             "recency_to_gap": np.log(recency / mean),
             **{
-                f"gaps_of_{h}": at_least(np.full(len(here), h)) / (gaps + _PRIOR_GAPS)
-                for h in HORIZONS
+                f"gaps_of_{h}": n / (gaps + _PRIOR_GAPS)
+                for h, n in zip(HORIZONS, usual, strict=True)
             },
             "silence_share": silent / (gaps + _PRIOR_GAPS),
             **{
-                f"stays_silent_{h}": at_least(recency + h) / (silent + _PRIOR_GAPS)
-                for h in HORIZONS
+                f"stays_silent_{h}": n / (silent + _PRIOR_GAPS)
+                for h, n in zip(HORIZONS, further, strict=True)
             },
             "life_rate": days / np.maximum(age, 1),
             "age": np.minimum(age, LOOK_BACK + 1),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from listening.churn.features import FEATURES, LOOK_BACK
 
 if TYPE_CHECKING:
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
 DEVICE = "device"
 """Begins the name of a device's column."""
-_PLACE = {name: place for place, name in enumerate(FEATURES)}
 MOST = 4
 """So many topics are told."""
 
@@ -63,28 +64,49 @@ _TOPICS: Mapping[str, tuple[str, ...]] = {
 """By topic, what the names of its columns begin with; the first topic that fits counts."""
 
 
-def reasons(row: Rows, contributions: Floats, columns: Sequence[str]) -> list[Reason]:
-    """Return the topics that move the log odds most, the strongest first.
+class Reasoner:
+    """Tells reasons by the columns of a model.
 
     Parameters
     ----------
-    row
-        Of a model's columns, (width,).
-    contributions
-        What each column adds, (width,).
     columns
         Their names.
     """
-    added: dict[str, float] = {}
-    for column, value in zip(columns, contributions.tolist(), strict=True):
-        topic = topic_of(column)
-        added[topic] = added.get(topic, 0.0) + value
-    told = {name: float(row[place]) for name, place in _PLACE.items()}
-    device = next((c for c, v in zip(columns, row, strict=True) if topic_of(c) == DEVICE and v), "")
-    words = {topic: say(told) for topic, say in _WORDS.items()}
-    words[DEVICE] = device or f"another {DEVICE}"
-    strongest = sorted(added.items(), key=lambda item: -abs(item[1]))[:MOST]
-    return [Reason(words[topic], round(value, 4)) for topic, value in strongest if value]
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        topics = [topic_of(column) for column in columns]
+        self._topics = sorted(set(topics))
+        self._place = np.array([self._topics.index(topic) for topic in topics])
+        self._devices = list(columns[len(FEATURES) :])
+
+    def reasons(self, row: Rows, contributions: Floats) -> list[Reason]:
+        """Return the topics that move the log odds most, the strongest first.
+
+        Parameters
+        ----------
+        row
+            Of the columns, (width,).
+        contributions
+            What each column adds, (width,).
+        """
+        added = np.bincount(self._place, contributions, len(self._topics))
+        told = dict(zip(FEATURES, row.tolist(), strict=False))
+        strongest = np.argsort(-np.abs(added), kind="stable")[:MOST]
+        return [
+            Reason(self._words(self._topics[topic], told, row), round(float(added[topic]), 4))
+            for topic in strongest.tolist()
+            if added[topic]
+        ]
+
+    def _words(self, topic: str, told: Mapping[str, float], row: Rows) -> str:
+        if topic != DEVICE:
+            return _WORDS[topic](told)
+        used = [
+            name
+            for name, is_used in zip(self._devices, row[len(FEATURES) :], strict=True)
+            if is_used
+        ]
+        return used[0] if used else f"another {DEVICE}"
 
 
 def _silence(told: Mapping[str, float]) -> str:
@@ -103,6 +125,10 @@ def _last(told: Mapping[str, float], what: str, kind: str) -> str:
 
 def _days(days: float) -> str:
     return "a day" if days == 1 else f"{days:.0f} days"
+
+
+def _plays(plays: float) -> str:
+    return "1 play" if plays == 1 else f"{plays:,.0f} plays"
 
 
 def _age(days: float) -> str:
@@ -128,6 +154,6 @@ _WORDS: Mapping[str, Callable[[Mapping[str, float]], str]] = {
     ),
     "life": lambda told: f"known for {_age(told['age'])}, active on {told['life_rate']:.0%} of all",
     "recent": lambda told: (
-        f"{told['plays_30']:.0f} plays in 30 days, {told['plays_7']:.0f} in the last 7"
+        f"{_plays(told['plays_30'])} in 30 days, {told['plays_7']:,.0f} in the last 7"
     ),
 }

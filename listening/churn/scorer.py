@@ -10,7 +10,7 @@ import numpy as np
 from listening.churn.bundle import PRIOR, ChurnBundle, Risks
 from listening.churn.features import FEATURES, HORIZONS
 from listening.churn.models import columns, with_devices
-from listening.churn.reasons import reasons
+from listening.churn.reasons import Reasoner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +55,7 @@ class Scorer:
     def __init__(self, archive: Archive) -> None:
         self.archive = archive
         self._bundle = None if archive.kind == PRIOR else ChurnBundle(archive)
+        self._reasoner = Reasoner(columns(self._bundle.devices if self._bundle else ()))
 
     @property
     def is_prior(self) -> bool:
@@ -109,9 +110,8 @@ class Scorer:
         if self._bundle is None:
             return [[] for _ in rows]
         model = next(h.model for h in self._bundle.horizons if h.days == days)
-        names = columns(self._bundle.devices)
         added = model.contributions(rows)[:, :-1]
-        return [reasons(row, own, names) for row, own in zip(rows, added, strict=True)]
+        return [self._reasoner.reasons(row, own) for row, own in zip(rows, added, strict=True)]
 
 
 def _prior(recency: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Risks:

@@ -1,0 +1,1 @@
+"""Churn: what a listener did in, whether they will be gone out."""
