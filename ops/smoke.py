@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from listening.errors import ListeningError, ResourceError
 from ops import registry, runs
+from ops.churn import checks as churn
 from ops.connection import explained
 from ops.country import checks as country
 from ops.sessions import checks as sessions
@@ -251,7 +252,11 @@ def _of_system(system: str, look: Callable[[Connection], str], connection: Conne
     return look(connection)
 
 
-OF_SYSTEMS = {"country": country.CHECKS, "sessions": sessions.CHECKS}
+OF_SYSTEMS = {
+    "country": country.CHECKS,
+    "sessions": sessions.CHECKS,
+    "churn": churn.CHECKS,
+}
 """By system, what it is tried on; one that is missing here has no small check."""
 
 CHECKS: dict[str, Callable[[Connection], str]] = {

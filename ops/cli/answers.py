@@ -74,7 +74,8 @@ def score(  # noqa: PLR0913 - the options of a command line
     ],
     every: Annotated[bool, typer.Option("--all", help="All scores, beside the best.")] = False,
     at: Annotated[
-        str | None, typer.Option(help="Sessions: the moment to score at, else the log's end.")
+        str | None,
+        typer.Option(help="Sessions, churn: the moment or date to score at, else the log's end."),
     ] = None,
     system: SystemName = DEFAULT,
 ) -> None:

@@ -11,8 +11,8 @@ from listening.systems import SESSIONS
 from ops import store
 from ops.cli.console import clock, say, say_json, say_table
 from ops.cli.progress import REACH, Journey
+from ops.history_files import Asked, read_history
 from ops.sessions.client import History, PastSession, SessionsClient
-from ops.sessions.history_files import read_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from ops.cli.target import Target
     from ops.connection import Connection
 
+ASKED = Asked(
+    system=SESSIONS.name,
+    own=("sessions", "plays", "open_session"),
+    of_play=("played_at", "ended_at", "played_s"),
+    example='{"sessions": [{"start": "2024-05-01T18:00:00Z", "end": "2024-05-01T19:10:00Z"}]}',
+)
 LISTENERS_ASKED = 5
 LONGER_THAN = (1800.0,)
 SHOWN = ("0.1", "0.5", "0.9")
@@ -38,7 +44,7 @@ def invoke(target: Target, question: Question) -> None:
     """
     question.only(("now",), system="sessions")
     content, name = question.content()
-    history = read_history(content, name=name)
+    history = read_history(content, name=name, asked=ASKED)
     if question.now is not None:
         history["now"] = question.now
     with Journey([REACH]).shown() as journey, target.reached(journey) as connection:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,11 +14,30 @@ import pyarrow.parquet as pq
 from listening.errors import DataError
 from ops.convert import convert
 
-EXAMPLE = '{"sessions": [{"start": "2024-05-01T18:00:00Z", "end": "2024-05-01T19:10:00Z"}]}'
-OWN = ("sessions", "plays", "open_session")
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a system is asked with.
+
+    Parameters
+    ----------
+    system
+        Its name.
+    own
+        Fields of its requests, one of which makes JSON a request.
+    of_play
+        What it takes of a play.
+    example
+        A request, for errors.
+    """
+
+    system: str
+    own: tuple[str, ...]
+    of_play: tuple[str, ...]
+    example: str
 
 
-def read_history(content: bytes, *, name: str) -> dict[str, Any]:
+def read_history(content: bytes, *, name: str, asked: Asked) -> dict[str, Any]:
     """Return a request for the endpoint.
 
     Parameters
@@ -25,13 +46,15 @@ def read_history(content: bytes, *, name: str) -> dict[str, Any]:
         JSON as the endpoint takes it, or an export that `ops.convert` reads, of one listener.
     name
         The file's name, by which some exports are recognised.
+    asked
+        Whose request it is to be.
 
     Raises
     ------
     DataError
         It is neither, or plays of several listeners.
     """
-    document = _own(content)
+    document = _own(content, asked.own)
     if document is not None:
         return document
     with TemporaryDirectory() as scratch:
@@ -43,20 +66,22 @@ def read_history(content: bytes, *, name: str) -> dict[str, Any]:
         except DataError as error:
             raise DataError(str(error).replace(str(source), name)) from error
         if not tables.get("plays") or not tables["plays"].rows_out:
-            raise DataError(f"{name}: no plays in it; expected an export of plays, or {EXAMPLE}")
+            raise DataError(
+                f"{name}: no plays in it; expected an export of plays, or {asked.example}"
+            )
         plays = pq.read_table(target / "plays")
     listeners = plays["user_id"].unique().to_pylist()
     if len(listeners) > 1:
         raise DataError(
             f"{name}: plays of {len(listeners):,} listeners; leave those of one, or score all of "
-            "them with `listening score --system sessions`"
+            f"them with `listening score --system {asked.system}`"
         )
-    columns = [c for c in ("played_at", "ended_at", "played_s") if c in plays.column_names]
+    columns = [column for column in asked.of_play if column in plays.column_names]
     rows = plays.select(columns).to_pylist()
     return {
         "plays": [
             {
-                column: value if isinstance(value, float) else value.isoformat()
+                column: value.isoformat() if isinstance(value, datetime) else value
                 for column, value in row.items()
                 if value is not None
             }
@@ -65,12 +90,12 @@ def read_history(content: bytes, *, name: str) -> dict[str, Any]:
     }
 
 
-def _own(content: bytes) -> dict[str, Any] | None:
+def _own(content: bytes, own: tuple[str, ...]) -> dict[str, Any] | None:
     """Return the content if it is a request of the endpoint's own form."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
         return None
-    if isinstance(document, dict) and any(isinstance(document.get(n), list | dict) for n in OWN):
+    if isinstance(document, dict) and any(isinstance(document.get(n), list | dict) for n in own):
         return document
     return None
