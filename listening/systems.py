@@ -616,7 +616,8 @@ CHURN = System(
             Metric(name="brier", lower_is_better=True),
         ),
         decider=Metric(name="log_loss", lower_is_better=True),
-        baseline="recency",
+        baseline="base_rate",
+        peer="recency",
     ),
     drift=("risk", "recency"),
     catalog=(

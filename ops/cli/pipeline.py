@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ASK = "ask the endpoint"
 STEPS = (CHECK, UP, UPLOAD, FEATURES, TRAIN, ASK, DOWN)
 
-SAMPLE_LISTENERS, WORLD_LISTENERS = 10_000, 1_000
+SAMPLE_LISTENERS, WORLD_LISTENERS = 10_000, 2_000
 """How many are invented: with their favourite artists alone, or with a log of plays."""
 EVENT_SECONDS = 60  # until an event has started what it starts
 FEATURES_SECONDS = 2 * 60 * 60
