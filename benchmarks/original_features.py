@@ -22,7 +22,7 @@ from glue_jobs.country.selection import count_labels, select
 from glue_jobs.job import job_session
 from glue_jobs.storage import Storage
 from listening.country.layout import Block, FeatureLayout
-from listening.country.regions import default_regions
+from listening.regions import default_regions
 from listening.resources import MANIFEST
 
 if TYPE_CHECKING:

@@ -63,7 +63,6 @@ from glue_jobs.storage import Storage  # noqa: E402
 from listening.country.chain import log_probabilities, log_softmax  # noqa: E402
 from listening.country.layout import Block, FeatureLayout  # noqa: E402
 from listening.country.model_spec import ModelSpec  # noqa: E402
-from listening.country.regions import default_regions  # noqa: E402
 from listening.country.splits import SALT  # noqa: E402
 from listening.metrics import (  # noqa: E402
     Outcomes,
@@ -72,6 +71,7 @@ from listening.metrics import (  # noqa: E402
     reliability,
     summary,
 )
+from listening.regions import default_regions  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

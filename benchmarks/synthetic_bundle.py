@@ -14,8 +14,8 @@ from listening.country.bundle import About, TrainedModel, write_bundle, write_si
 from listening.country.layout import Block, FeatureLayout
 from listening.country.listeners import ListenerBatch, RawListener, listener_features
 from listening.country.model_spec import ModelSpec
-from listening.country.regions import Region, RegionTable, default_regions
 from listening.names import artist_key
+from listening.regions import Region, RegionTable, default_regions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

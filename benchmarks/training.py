@@ -31,7 +31,7 @@ from country.features import Listeners  # noqa: E402
 from country.fitting import Machine, Task, country_task, fit, flat_task, region_task  # noqa: E402
 from country.recipe import recipe_for  # noqa: E402
 from listening.country.layout import Block, FeatureLayout  # noqa: E402
-from listening.country.regions import Region, RegionTable  # noqa: E402
+from listening.regions import Region, RegionTable  # noqa: E402
 
 SIZES = (20_000, 80_000, 320_000)
 FEW = (2, 12)

@@ -47,9 +47,9 @@ from glue_jobs.quality import Limits
 from glue_jobs.runs import finished_run, publish
 from glue_jobs.storage import Storage
 from listening.countries import country_name
-from listening.country.regions import default_regions
 from listening.country.splits import SALT, SPLITS
 from listening.errors import DataError
+from listening.regions import default_regions
 from listening.resources import LATEST, MANIFEST, QUALITY, output
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from glue_jobs.country.affinity import Affinities
-    from listening.country.regions import RegionTable
+    from listening.regions import RegionTable
 
 Floats = npt.NDArray[np.float32]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame
 
-    from listening.country.regions import RegionTable
+    from listening.regions import RegionTable
 
 Counts = dict[str, int]
 """Listeners by split."""

@@ -17,8 +17,8 @@ from listening.archive import Archive, ArchiveWriter
 from listening.countries import country_name
 from listening.country.layout import FeatureLayout
 from listening.country.model_spec import ModelSpec
-from listening.country.regions import RegionTable, RegionTableError, default_regions
 from listening.errors import ArchiveError, LayoutError
+from listening.regions import RegionTable, RegionTableError, default_regions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from listening.country.regions import default_regions
+from listening.regions import default_regions
 from ops.world.names import TONGUE_OF, invent_names
 
 COUNTRIES = (

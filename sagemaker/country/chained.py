@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from listening.country.chain import CountryScorer
     from listening.country.model_spec import ModelSpec
     from listening.country.predictor import Model
-    from listening.country.regions import RegionTable
+    from listening.regions import RegionTable
 
     FloatArray = npt.NDArray[np.float64]
 

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from features_manifest import read_manifest
 from listening.country.layout import FeatureLayout
 from listening.country.listeners import ListenerBatch
-from listening.country.regions import RegionTable
 from listening.errors import DataError, LayoutError
+from listening.regions import RegionTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

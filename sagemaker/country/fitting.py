@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from country.recipe import Level
     from hosts import Machine
     from listening.country.layout import FeatureLayout
-    from listening.country.regions import Region, RegionTable
+    from listening.regions import Region, RegionTable
 
 
 ENOUGH_TO_STOP = 20

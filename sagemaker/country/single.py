@@ -11,8 +11,8 @@ from country.recipe import SETTINGS, recipe_for
 from hosts import Machine, network
 from hyperparameters import refuse_unknown, seed_of
 from listening.country.bundle import About, write_single
-from listening.country.regions import RegionTable
 from listening.errors import DataError
+from listening.regions import RegionTable
 from listening.systems import validation_metric
 
 if TYPE_CHECKING:

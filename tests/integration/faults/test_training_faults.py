@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from listening.country.regions import default_regions
+from listening.regions import default_regions
 from ops import registry, runs, store
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra.settings import Settings, SystemSettings, TrainingSettings
-from listening.country.regions import default_regions
+from listening.regions import default_regions
 from listening.systems import SYSTEMS
 
 ROUNDS = math.ceil(max(task.most for task in SYSTEMS["country"].train) / 4)

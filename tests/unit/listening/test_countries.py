@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from listening.countries import country_code, country_name, is_no_country
-from listening.country.regions import default_regions
+from listening.regions import default_regions
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from listening.country.regions import SLUG, default_regions
 from listening.errors import ResourceError
 from listening.log.tables import TABLES
+from listening.regions import SLUG, default_regions
 from listening.systems import SYSTEMS, Channel, Job, System, Task, validation_metric
 
 COUNTRY = SYSTEMS["country"]

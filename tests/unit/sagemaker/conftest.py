@@ -21,8 +21,8 @@ from listening import archive as archives  # noqa: E402
 from listening.country.artist_table import ArtistTable  # noqa: E402
 from listening.country.layout import Block, FeatureLayout  # noqa: E402
 from listening.country.listeners import ListenerBatch, listener_features  # noqa: E402
-from listening.country.regions import RegionTable  # noqa: E402
 from listening.country.splits import SPLITS  # noqa: E402
+from listening.regions import RegionTable  # noqa: E402
 
 evaluation.BOOTSTRAP_DRAWS = 100  # enough for what is asserted, and a tenth of the time
 

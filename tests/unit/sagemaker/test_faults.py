@@ -13,13 +13,13 @@ import pytest
 import entry
 from job import Job
 from listening.country import bundle
-from listening.country.regions import RegionTableError
 from listening.errors import (
     ArchiveError,
     DataError,
     LayoutError,
     ListeningError,
 )
+from listening.regions import RegionTableError
 
 from .conftest import make_job
 

@@ -16,9 +16,9 @@ from glue_jobs.country.features import Parameters
 from glue_jobs.country.packing import LocalListeners, PackedListeners
 from glue_jobs.country.svd import artist_vectors, idf
 from listening.countries import country_code
-from listening.country.regions import default_regions
 from listening.country.splits import SPLITS
 from listening.names import artist_key
+from listening.regions import default_regions
 
 DATA = Path(os.environ.get("LISTENING_DATA", Path(__file__).parents[4].parent / "shared" / "data"))
 

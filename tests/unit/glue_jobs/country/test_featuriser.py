@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glue_jobs.country.featuriser import feature_layout, in_range
-from listening.country.regions import Region, RegionTable
+from listening.regions import Region, RegionTable
 
 LAYOUT = feature_layout(
     RegionTable((Region("all", "All", ("DE", "US")),)), dimensions=2, total_scrobbles=True

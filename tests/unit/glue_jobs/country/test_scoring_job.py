@@ -15,7 +15,7 @@ from listening.archive import pack, write_prior
 from listening.country.bundle import Bundle, load
 from listening.country.listeners import ListenerBatch, RawListener, listener_features
 from listening.country.predictor import ChainPredictor
-from listening.country.regions import default_regions
+from listening.regions import default_regions
 
 if TYPE_CHECKING:
     from pathlib import Path

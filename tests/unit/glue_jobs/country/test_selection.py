@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from glue_jobs.country.selection import select
-from listening.country.regions import Region, RegionTable, default_regions
 from listening.errors import DataError
+from listening.regions import Region, RegionTable, default_regions
 
 
 def split(train: int, validation: int = 5, test: int = 5) -> dict[str, int]:

@@ -12,9 +12,9 @@ from benchmarks.synthetic_bundle import EXTRA_NAMES, SyntheticBundle
 from listening.archive import write_prior
 from listening.archive.hashes import content_version
 from listening.country.bundle import Bundle, Prior, SingleModel, load
-from listening.country.regions import default_regions
 from listening.errors import ArchiveError
 from listening.names import artist_key
+from listening.regions import default_regions
 
 
 @pytest.fixture(scope="module")

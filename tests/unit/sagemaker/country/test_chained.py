@@ -9,7 +9,7 @@ from country.calibration import Calibration
 from country.chained import ChainScores, chain_tasks
 from listening.country.chain import log_softmax
 from listening.country.model_spec import ModelSpec
-from listening.country.regions import RegionTable
+from listening.regions import RegionTable
 
 REGIONS = RegionTable.from_json(
     {

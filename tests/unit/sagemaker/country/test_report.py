@@ -85,7 +85,7 @@ def test_names_are_escaped():
 
 
 def test_the_world_has_every_country_of_the_region_table():
-    from listening.country.regions import default_regions  # noqa: PLC0415
+    from listening.regions import default_regions  # noqa: PLC0415
 
     drawn = drawings.world_map(
         dict.fromkeys(default_regions().region_of, 0.5),

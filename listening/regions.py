@@ -122,5 +122,5 @@ class RegionTable:
 
 def default_regions() -> RegionTable:
     """Return the region table that ships with the project."""
-    text = resources.files("listening.country").joinpath("regions.json").read_text("utf-8")
+    text = resources.files("listening").joinpath("regions.json").read_text("utf-8")
     return RegionTable.from_json(json.loads(text), source="regions.json")

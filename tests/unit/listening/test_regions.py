@@ -3,7 +3,7 @@ from __future__ import annotations
 import pycountry
 import pytest
 
-from listening.country.regions import RegionTable, RegionTableError, default_regions
+from listening.regions import RegionTable, RegionTableError, default_regions
 
 
 def test_covers_every_country_once() -> None:
