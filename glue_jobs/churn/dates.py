@@ -6,17 +6,12 @@ A date is the beginning of a day, counted from 1970. What follows it must be who
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from listening.churn.features import POPULATION
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
 SHARE = 0.2
 """Of the dates for test, the last ones, and as many before them for validation."""
-LEAST_SHARE = 0.01
-"""A day with fewer listeners than this share of the busiest day's is no day of the log."""
 
 
 @dataclass(frozen=True)
@@ -79,18 +74,3 @@ class Dates:
             "test": list(self.test),
             "rest": list(self.rest),
         }
-
-
-def log_of(listeners: Mapping[int, int]) -> tuple[int, int]:
-    """Return the first and the last day of a log.
-
-    A few damaged times, years away from all others, do not make it longer.
-
-    Parameters
-    ----------
-    listeners
-        How many did something, by day; at least one day.
-    """
-    least = LEAST_SHARE * max(listeners.values())
-    days: Sequence[int] = [day for day, n in listeners.items() if n >= least]
-    return min(days), max(days)

@@ -26,9 +26,9 @@ from pyspark.sql import functions as F
 
 from glue_jobs.champion import champion, fetch, fetched
 from glue_jobs.churn.counting import accounts, count_days
-from glue_jobs.churn.dates import log_of
 from glue_jobs.churn.scores import Scoring, score, with_reasons
 from glue_jobs.job import LOG, Arguments, job_session, versions
+from glue_jobs.log_days import log_of
 from glue_jobs.raw import RawBatch, chosen_batch
 from glue_jobs.runs import publish
 from glue_jobs.storage import Storage

@@ -25,7 +25,7 @@ from pyspark.sql import functions as F
 
 from glue_jobs.churn.counting import ACTIVITY as DAYS
 from glue_jobs.churn.counting import LISTENERS
-from glue_jobs.churn.dates import Dates, log_of
+from glue_jobs.churn.dates import Dates
 from glue_jobs.churn.snapshotting import (
     LOG_ENDS,
     PARTS,
@@ -37,6 +37,7 @@ from glue_jobs.churn.snapshotting import (
     make_snapshots,
 )
 from glue_jobs.job import LOG, Arguments, job_session, versions
+from glue_jobs.log_days import log_of
 from glue_jobs.plays import FEWEST_PARTITIONS
 from glue_jobs.runs import finished_run, publish
 from glue_jobs.storage import Storage

@@ -25,10 +25,11 @@ import numpy as np
 import numpy.typing as npt
 
 from listening.log.plays import DAY_US, SKIPPED_S
+from listening.log.tables import DOWNLOAD, SEARCH
 
 KINDS = ("plays", "searches", "downloads")
 """What a listener does; each is counted."""
-EVENTS = {"search": "searches", "download": "downloads"}
+EVENTS = {SEARCH: "searches", DOWNLOAD: "downloads"}
 """Kinds by what the table of events calls them."""
 COUNTS = (*KINDS, "seconds", "full", "skips", "artists")
 """What a day counts: beside the kinds the seconds heard, the plays heard in full, those skipped,

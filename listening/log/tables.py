@@ -132,6 +132,8 @@ PLAYS = LogTable(
     ),
     one_of=(("played_at", "ended_at"), ("track_id", "artist_name")),
 )
+SEARCH, DOWNLOAD = EVENT_KINDS = ("search", "download")
+"""What an event may be; written in any case."""
 EVENTS = LogTable(
     name="events",
     row="something else that a listener did",

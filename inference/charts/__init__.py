@@ -1,0 +1,1 @@
+"""Charts: a window and a place in, what is hot there out."""

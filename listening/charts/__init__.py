@@ -1,0 +1,1 @@
+"""Charts: what is hot this week and this month."""
