@@ -656,5 +656,57 @@ CHURN = System(
     ),
 )
 
-SYSTEMS = {system.name: system for system in (COUNTRY, SESSIONS, CHURN)}
+CHARTS = System(
+    name="charts",
+    question="What is hot this week and this month?",
+    needs=("plays",),
+    uses=("tracks", "users", "events"),
+    jobs=(
+        Job(
+            name="charts",
+            makes="raw plays to what is hot by window and place, and how such lists did",
+            reads=("raw",),
+            arguments=(
+                *("method", "half_life_days", "least_listeners", "judged_weeks"),
+                "max_dropped_share",
+            ),
+        ),
+    ),
+    assemble=(
+        Channel(name="features", prefix="manifest.json"),
+        Channel(name="lists", prefix="lists/"),
+        Channel(name="judged", prefix="judged/"),
+        Channel(name="weeks", prefix="weeks/"),
+    ),
+    gate=Gate(
+        metrics=(Metric(name="hit10"), Metric(name="ndcg10"), Metric(name="hit50")),
+        decider=Metric(name="hit10"),
+        baseline="empty_list",
+        peer="plays",
+    ),
+    catalog=(
+        Table(
+            name="lists",
+            row="A track in a list",
+            job="charts",
+            path="lists/",
+            columns={
+                "window": "string",
+                "place": "string",
+                "rank": "int",
+                "track_id": "string",
+                "artist_name": "string",
+                "track_name": "string",
+                "score": "double",
+                "previous_rank": "int",
+                "is_new": "boolean",
+                "is_rising": "boolean",
+                "listeners": "double",
+                "plays": "double",
+            },
+        ),
+    ),
+)
+
+SYSTEMS = {system.name: system for system in (COUNTRY, SESSIONS, CHURN, CHARTS)}
 """Every system by its name."""

@@ -76,13 +76,22 @@ class Heard:
     ) -> Heard:
         """Add up rows of the same listener, track and day, in any order; each (n,)."""
         order = np.lexsort((day, track, owner))
-        keys = (owner[order], track[order], day[order])
+        keys = owner[order], track[order], day[order]
         begins = np.flatnonzero(np.any([np.diff(key, prepend=-1) != 0 for key in keys], axis=0))
-        added = (
-            np.add.reduceat(values[order], begins) if len(begins) else values[order]
-            for values in (plays, np.nan_to_num(seconds), searches, downloads)
+
+        def added(values: Floats) -> Floats:
+            ordered = np.nan_to_num(values[order])
+            return np.add.reduceat(ordered, begins) if len(begins) else ordered
+
+        return cls(
+            owner=keys[0][begins],
+            track=keys[1][begins],
+            day=keys[2][begins],
+            plays=added(plays),
+            seconds=added(seconds),
+            searches=added(searches),
+            downloads=added(downloads),
         )
-        return cls(*(key[begins] for key in keys), *added)
 
     @cached_property
     def pair(self) -> Integers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from listening.charts.parts import PARTS
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from listening.charts.parts import Floats, Integers
+
+Flags = npt.NDArray[np.bool_]
 
 DECAYED, LISTENERS, CAPPED, PLAYS, PUBLISHED, RISING = METHODS = (
     *("decayed", "listeners", "capped", "plays", "published"),
@@ -81,11 +84,28 @@ _SCORES: Mapping[str, Callable[[Floats, tuple[float, ...]], Floats]] = {
 }
 
 
-def best(parts: Floats, scores: Floats, *, method: str, least: int, most: int) -> Integers:
+def enough(parts: Floats, *, method: str, least: int) -> Flags:
+    """Return which tracks have enough listeners to be in a list, (n,).
+
+    Parameters
+    ----------
+    parts
+        Of the world, (n, 8).
+    method
+        Of `METHODS`; where last plays decay, listeners that are not forgotten count too.
+    least
+        How many they must have.
+    """
+    listeners = parts[:, _PLACE["listeners"]]
+    have = np.maximum(listeners, parts[:, _PLACE["decayed"]]) if method == DECAYED else listeners
+    return np.asarray(have >= least)
+
+
+def best(parts: Floats, scores: Floats, may: Flags, *, most: int) -> Integers:
     """Return the rows of the best tracks, the first first, (at most `most`,).
 
     Of equal scores the one with more listeners is first, then the one with more plays, then the
-    one whose row is first. A score of 0 or less is none, unless it is a trend.
+    one whose row is first.
 
     Parameters
     ----------
@@ -93,23 +113,15 @@ def best(parts: Floats, scores: Floats, *, method: str, least: int, most: int) -
         (n, 8), in order of the tracks' keys.
     scores
         (n,).
-    method
-        Of `METHODS`.
-    least
-        Listeners that a track must have: in the window, or decayed where that is the method.
+    may
+        Which tracks may be in the list, (n,).
     most
         How long the list is.
     """
-    listeners = parts[:, _PLACE["listeners"]]
-    have = np.maximum(listeners, parts[:, _PLACE["decayed"]]) if method == DECAYED else listeners
-    rows = np.flatnonzero((have >= least) & ((scores > 0) | (method == RISING)))
-    order = np.lexsort((rows, -parts[rows, _PLACE["plays"]], -listeners[rows], -scores[rows]))
+    rows = np.flatnonzero(may)
+    listeners, plays = (parts[rows, _PLACE[name]] for name in ("listeners", "plays"))
+    order = np.lexsort((rows, -plays, -listeners, -scores[rows]))
     return np.asarray(rows[order[:most]])
-
-
-def ties(scores: Floats, rows: Integers) -> int:
-    """Return how many of the listed have the score of the one before them."""
-    return int((np.diff(scores[rows]) == 0).sum())
 
 
 def shrunk(own: Floats, listeners: float, parent: Floats, of_parent: float) -> Floats:
