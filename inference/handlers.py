@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from inference.charts.handler import HANDLERS as CHARTS
 from inference.churn.handler import HANDLERS as CHURN
 from inference.country.handler import HANDLERS as COUNTRY
 from inference.sessions.handler import HANDLERS as SESSIONS
@@ -36,7 +37,12 @@ class Handler(Protocol):
         ...
 
 
-HANDLERS: Mapping[str, Callable[[Archive], Handler]] = {**COUNTRY, **SESSIONS, **CHURN}
+HANDLERS: Mapping[str, Callable[[Archive], Handler]] = {
+    **COUNTRY,
+    **SESSIONS,
+    **CHURN,
+    **CHARTS,
+}
 """By the archive's kind."""
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from listening.errors import ListeningError, ResourceError
 from ops import registry, runs
+from ops.charts import checks as charts
 from ops.churn import checks as churn
 from ops.connection import explained
 from ops.country import checks as country
@@ -256,6 +257,7 @@ OF_SYSTEMS = {
     "country": country.CHECKS,
     "sessions": sessions.CHECKS,
     "churn": churn.CHECKS,
+    "charts": charts.CHECKS,
 }
 """By system, what it is tried on; one that is missing here has no small check."""
 

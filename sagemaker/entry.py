@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from assembling import assemble
+from charts.judging import judge as judge_charts
 from churn.judging import judge as judge_churn
 from churn.peers import TASKS as PEERS
 from churn.single import TASKS as CHURN
@@ -48,6 +49,7 @@ JUDGES: dict[str, Judge] = {
     "country": judge_country,
     "sessions": judge_sessions,
     "churn": judge_churn,
+    "charts": judge_charts,
 }
 """Who judges a system's bundles."""
 

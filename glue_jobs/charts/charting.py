@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from glue_jobs.arrow import column, floats, group_bounds
 from glue_jobs.charts.hearing import Hearing, whole
+from listening.charts.bundle import WORLD
 from listening.charts.judging import DEPTHS, MEASURES, judged
 from listening.charts.parts import PARTS, WINDOWS, parts_before
 from listening.charts.scores import METHODS, best, enough, score, shrunk, trend
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from listening.charts.parts import Floats
     from listening.charts.scores import Flags
 
-WORLD = "world"
+
 LONGEST = 200
 """Tracks of a list."""
 WEEK = 7  # days

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ops.charts import command_line as charts
 from ops.churn import command_line as churn
 from ops.country import command_line as country
 from ops.sessions import command_line as sessions
@@ -50,5 +51,6 @@ ASKING = {
         invoke=sessions.invoke, ask_some=sessions.ask_some, say_some=sessions.say_some
     ),
     "churn": Asking(invoke=churn.invoke, ask_some=churn.ask_some, say_some=churn.say_some),
+    "charts": Asking(invoke=charts.invoke, ask_some=charts.ask_some, say_some=charts.say_some),
 }
 """By system; one that is missing here cannot be asked from the command line."""
