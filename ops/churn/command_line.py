@@ -96,6 +96,7 @@ def ask_some(connection: Connection, features_run: str) -> list[tuple[bool, dict
         for table in ("days", "listeners")
     )
     registered = {row["user_id"]: _date(row["came"]) for row in came}
+    when = _date(date)
     pasts = [
         Past(
             [
@@ -103,7 +104,7 @@ def ask_some(connection: Connection, features_run: str) -> list[tuple[bool, dict
                 for day in known
                 if day["user_id"] == row["user_id"] and day["day"] < date
             ],
-            as_of=_date(date),
+            as_of=when,
             device=row["device"],
             registered_at=_date(registered[row["user_id"]])
             if row["user_id"] in registered

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from features_manifest import read_manifest
@@ -130,25 +131,25 @@ def read_judged(folder: Path) -> dict[str, Judged]:
         It is not what the job writes, or nobody was there to judge by.
     """
     try:
-        table = ds.dataset(folder, format="parquet").to_table().to_pandas()
-        listeners = np.unique(table["listener"])
-        place = np.searchsorted(listeners, table["listener"])
-        found = {}
-        for method in sorted(table["method"].unique()):
-            rows = (table["method"] == method).to_numpy()
+        table = ds.dataset(folder, format="parquet").to_table()
+        listeners, place = np.unique(table["listener"].to_numpy(), return_inverse=True)
+        methods = np.array(table["method"].to_pylist(), dtype=np.str_)
+        n, found = len(listeners), {}
+        for method in np.unique(methods).tolist():
+            rows = methods == method
             sums, counts = (
                 np.column_stack(
                     [
-                        np.bincount(place[rows], table.loc[rows, name].fillna(0.0), len(listeners))
+                        np.bincount(place[rows], pc.fill_null(table[name], 0.0).to_numpy()[rows], n)
                         for name in names
                     ]
                 )
                 for names in (MEASURES, [f"n_{name}" for name in MEASURES])
             )
-            found[str(method)] = Judged(sums.astype(np.float64), counts.astype(np.float64))
+            found[str(method)] = Judged(sums, counts)
     except (OSError, KeyError, pa.ArrowInvalid) as error:
         raise DataError(f"{folder}: not judged lists of the job charts ({error!r})") from error
-    if not len(listeners):
+    if not n:
         raise DataError(f"{folder}: nobody played anything in the judged weeks; give a longer log")
     return found
 
