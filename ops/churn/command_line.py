@@ -106,9 +106,7 @@ def ask_some(connection: Connection, features_run: str) -> list[tuple[bool, dict
             ],
             as_of=when,
             device=row["device"],
-            registered_at=_date(registered[row["user_id"]])
-            if row["user_id"] in registered
-            else None,
+            registered_at=registered.get(row["user_id"]),
             user_id=row["user_id"],
         )
         for row in rows

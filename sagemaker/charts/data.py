@@ -146,7 +146,7 @@ def read_judged(folder: Path) -> dict[str, Judged]:
                 )
                 for names in (MEASURES, [f"n_{name}" for name in MEASURES])
             )
-            found[str(method)] = Judged(sums, counts)
+            found[str(method)] = Judged(sums.astype(np.float64), counts.astype(np.float64))
     except (OSError, KeyError, pa.ArrowInvalid) as error:
         raise DataError(f"{folder}: not judged lists of the job charts ({error!r})") from error
     if not n:
