@@ -59,8 +59,8 @@ class TrainingStack(BaseStack):
         self._own = settings.deployed[system.name]
         self._named = self.names.of(system.name)
         self.image = ContainerImage(self, "Image", settings=settings)
-        self.train_role = self._build_train_role()
         self.assemble_role = self._build_assemble_role()
+        self.train_role = self._build_train_role()
         self.evaluation = self._build_evaluation()
         self.bundles = self._build_model_package_group()
         self.states = self._build_states()
@@ -70,7 +70,8 @@ class TrainingStack(BaseStack):
         self._build_rule()
 
     def _build_train_role(self) -> SageMakerRole:
-        return self._role("TrainRole", reads=[])
+        """Build the role of jobs that train; where none does, the one that assembles stands in."""
+        return self._role("TrainRole", reads=[]) if self._system.train else self.assemble_role
 
     def _build_assemble_role(self) -> SageMakerRole:
         return self._role("AssembleRole", reads=[self._training, f"{ENDPOINT}{self._system.name}/"])
@@ -219,7 +220,7 @@ class TrainingStack(BaseStack):
         allow(
             role,
             ["iam:PassRole"],
-            [self.train_role.role_arn, self.assemble_role.role_arn],
+            sorted({self.train_role.role_arn, self.assemble_role.role_arn}),
             conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         )
         archives = [self.models_bucket.arn_for_objects(f"{self._training}*")]

@@ -162,7 +162,7 @@ def walk(
     if system in ASKING:
         with journey.step(ASK):
             answers = ASKING[system].ask_some(connection, features_run)
-            journey.tell(f"{len(answers)} listeners of the test split")
+            journey.tell(f"{len(answers)} answers")
     champion = registry.champion(connection, system)
     store.fetch_report(connection, version, system=system, to=report)
     return Outcome(

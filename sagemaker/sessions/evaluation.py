@@ -11,6 +11,7 @@ import numpy as np
 from listening.intervals import Interval, bootstrap
 from listening.sessions.answer_profile import answer_profile
 from listening.sessions.forecast import HOUR, LEVELS, MEDIAN, longer_than
+from ranking import Ranking
 from sessions.baselines import running_quantiles, training_means
 from sessions.data import Sessions, joined, moments
 from sessions.fitting import pinball
@@ -105,11 +106,9 @@ class Judged:
         return names, np.column_stack([*by, count])
 
     @cached_property
-    def ranking(self) -> tuple[Integers, npt.NDArray[np.bool_], Integers]:
-        """The order by forecast probability of long, who was long, and where ties end."""
-        order = np.argsort(self.longer, kind="stable")
-        ends = np.flatnonzero(np.append(np.diff(self.longer[order]) > 0, True))
-        return order, self.length[order] > LONG_S, ends
+    def ranking(self) -> Ranking:
+        """The sessions by forecast probability of long."""
+        return Ranking(self.longer, self.length > LONG_S, self.listener)
 
 
 def summary(judged: Judged, weights: Floats | None) -> dict[str, float]:
@@ -118,18 +117,7 @@ def summary(judged: Judged, weights: Floats | None) -> dict[str, float]:
     total = sums.sum(axis=0) if weights is None else weights @ sums
     found = dict(zip(names, (total[:-1] / total[-1]).tolist(), strict=True))
     found["rmse"] = float(np.sqrt(found["rmse"]))
-    return found | {"auc": auc(judged, weights)}
-
-
-def auc(judged: Judged, weights: Floats | None) -> float:
-    """Return how well long sessions are told from others: the area under the ROC curve."""
-    order, long, ends = judged.ranking
-    each = np.ones(len(order)) if weights is None else weights[judged.listener[order]]
-    shorts = np.concatenate([[0.0], np.cumsum(each * ~long)[ends]])
-    longs = np.concatenate([[0.0], np.cumsum(each * long)[ends]])
-    if not (shorts[-1] and longs[-1]):
-        return float("nan")
-    return float(1 - np.trapezoid(longs, shorts) / (shorts[-1] * longs[-1]))
+    return found | {"auc": judged.ranking.auc(weights)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,24 +35,28 @@ INSTALLED = (".venv", ".venvs", "node_modules")
 LINES = {
     "listening/systems.py": [
         ("SYSTEMS = {", (SYSTEM / "entry.txt").read_text() + "\nSYSTEMS = {"),
-        ("in (COUNTRY, SESSIONS)}", "in (COUNTRY, SESSIONS, COUNTS)}"),
+        ("SESSIONS, CHURN, CHARTS)}", "SESSIONS, CHURN, CHARTS, COUNTS)}"),
     ],
     "sagemaker/entry.py": [
         ("from job import Job\n", "from counts import TASKS as COUNTS, judge as judge_counts\n"
                                   "from job import Job\n"),
-        ('"sessions": judge_sessions}', '"sessions": judge_sessions, "counts": judge_counts}'),
+        ('    "sessions": judge_sessions,\n', '    "sessions": judge_sessions,\n'
+                                              '    "counts": judge_counts,\n'),
         ("    **SESSIONS,\n", "    **SESSIONS,\n    **COUNTS,\n"),
     ],
     "inference/handlers.py": [
         ("import HANDLERS as COUNTRY\n", "import HANDLERS as COUNTRY\n"
                                          "from inference.counts import HANDLERS as COUNTS\n"),
-        ("{**COUNTRY, **SESSIONS}", "{**COUNTRY, **SESSIONS, **COUNTS}"),
+        ("    **SESSIONS,\n", "    **SESSIONS,\n    **COUNTS,\n"),
     ],
     "infra/environments.toml": [
         ("[local.systems.country]\n", "[local.systems.counts]\n"
                                       "training = { capacity_wait_seconds = 1 }\n\n"
                                       "[local.systems.country]\ndeploy = false\n"),
-        ("[local.systems.sessions]\n", "[local.systems.sessions]\ndeploy = false\n"),
+        *(
+            (f"[local.systems.{name}]\n", f"[local.systems.{name}]\ndeploy = false\n")
+            for name in ("sessions", "churn", "charts")
+        ),
     ],
 }  # fmt: skip
 """By file: what stands there, and what it becomes."""

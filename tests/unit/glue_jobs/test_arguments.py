@@ -18,7 +18,7 @@ from listening.systems import SYSTEMS, Job, System
 
 ROOT = Path(__file__).parents[3]
 BY_THE_STACKS = {"data_uri", "models_uri", "champion_parameter", "environment"}
-OF_ONE_RUN = {"batch", "embeddings_run", "sessions_run", "champion"}
+OF_ONE_RUN = {"batch", "embeddings_run", "sessions_run", "activity_run", "champion"}
 JOBS = [(system, job) for system in SYSTEMS.values() for job in system.jobs]
 
 

@@ -241,23 +241,34 @@ JOBS = {
             ["sessions/session_features/run/x", "sessions/session_features_$folder$"],
         ),
     },
+    "churn": {
+        "Activity": (
+            ["raw/batch/plays/part.parquet"],
+            ["churn/activity/run/x", "churn/activity_$folder$"],
+        ),
+        "Snapshots": (
+            ["churn/activity/run/x"],
+            ["churn/snapshots/run/x", "churn/snapshots_$folder$"],
+        ),
+    },
+    "charts": {
+        "Charts": (
+            ["raw/batch/plays/part.parquet"],
+            ["charts/charts/run/x", "charts/charts_$folder$"],
+        ),
+    },
 }
 """Of each system's workflow: what its jobs read and write."""
 
 
 def of_system(system: str, *, in_vpc: bool, captures: bool) -> dict[str, list[Need]]:
     """Return what every role of a system needs, by concern and the start of its logical id."""
+    jobs = {job.name for job in SYSTEMS[system].jobs}
     table = {
         **{
             f"{system}-features/{job.replace('_', '')}Role": glue_job(job, reads, writes)
             for job, (reads, writes) in JOBS[system].items()
         },
-        f"{system}-features/ScoringRole": [
-            *glue_job("Scoring", ["raw/batch/users.csv"], ["{system}/scoring/run/x"]),
-            *objects("GetObject", MODELS, "endpoint/{system}/version/bundle.tar.gz"),
-            *listing(MODELS, "endpoint/{system}/version/bundle.tar.gz"),
-            Need("ssm:GetParameter", CHAMPION),
-        ],
         f"{system}-features/StartRole": [
             Need("states:StartExecution", "<{system}-features.StateMachine>")
         ],
@@ -274,7 +285,6 @@ def of_system(system: str, *, in_vpc: bool, captures: bool) -> dict[str, list[Ne
             *crypto(),
             *STATE_MACHINE_LOGS,
         ],
-        f"{system}-training/TrainRole": training(in_vpc=in_vpc),
         f"{system}-training/AssembleRole": [
             *training(in_vpc=in_vpc),
             *objects("GetObject", MODELS, "training/{system}/run/job/output/model.tar.gz"),
@@ -296,7 +306,16 @@ def of_system(system: str, *, in_vpc: bool, captures: bool) -> dict[str, list[Ne
             Need("states:StartExecution", "<{system}-training.StateMachine>")
         ],
     }
-    if captures:
+    if SYSTEMS[system].train:
+        table[f"{system}-training/TrainRole"] = training(in_vpc=in_vpc)
+    if "scoring" in jobs:
+        table[f"{system}-features/ScoringRole"] = [
+            *glue_job("Scoring", ["raw/batch/users.csv"], ["{system}/scoring/run/x"]),
+            *objects("GetObject", MODELS, "endpoint/{system}/version/bundle.tar.gz"),
+            *listing(MODELS, "endpoint/{system}/version/bundle.tar.gz"),
+            Need("ssm:GetParameter", CHAMPION),
+        ]
+    if captures and "drift" in jobs:
         table[f"{system}-features/DriftRole"] = [
             *glue_job("Drift", [], ["{system}/drift/run/x"]),
             *objects(

@@ -30,7 +30,7 @@ def custom(synthesise: Callable[..., Any]) -> Any:
                 "serving": {"capture_percent": 25, "invocations_per_instance": 1000},
                 "api": {"jwt": {"issuer": "https://issuer.example", "audience": ["app"]}},
                 "systems": {
-                    "sessions": {"deploy": False},
+                    **{name: {"deploy": False} for name in SYSTEMS if name != "country"},
                     "country": {
                         "schedule": "rate(7 days)",
                         "glue": {"max_retries": 1, "timeout_minutes": 30},

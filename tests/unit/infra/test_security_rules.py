@@ -235,7 +235,10 @@ def test_the_workflow_starts_on_the_ready_object_and_the_schedule(prod: Any, dev
 
     starting = {f"{s}-{what}-ready" for s in SYSTEMS for what in ("raw", "features")}
     assert set(rules(dev)) == {*starting, "job-failed"}
-    assert set(rules(prod)) == {*starting, "job-failed", "country-schedule"}
+    assert set(rules(prod)) == {
+        *(*starting, "job-failed"),
+        *(f"{system}-schedule" for system in ("country", "churn", "charts")),
+    }
     pattern = rules(prod)["country-raw-ready"]["EventPattern"]["detail"]
     assert pattern["object"]["key"] == [
         {"wildcard": "raw/*/_READY"},

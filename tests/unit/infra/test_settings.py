@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.settings import SettingsError, load_settings
+from listening.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,12 +63,12 @@ def test_production_is_in_a_vpc_protected_and_has_two_instances() -> None:
         ),
         (
             'region = "eu-central-1"\nsystems.weather = {}',
-            "[dev] the environment: systems: no weather; there is country, sessions",
+            f"[dev] the environment: systems: no weather; there is {', '.join(SYSTEMS)}",
         ),
         (
             'region = "eu-central-1"\n'
-            + "systems.country.deploy = false\nsystems.sessions.deploy = false",
-            "[dev] the environment: systems: deploy at least one of country, sessions",
+            + "\n".join(f"systems.{system}.deploy = false" for system in SYSTEMS),
+            f"[dev] the environment: systems: deploy at least one of {', '.join(SYSTEMS)}",
         ),
         (
             'region = "eu-central-1"\nsystems.country.arguments.embedings.seed = 2',

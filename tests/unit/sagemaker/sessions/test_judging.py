@@ -22,7 +22,7 @@ from listening.sessions.recurrent_model import CONTENT, RecurrentModel, write_re
 from listening.sessions.sequence import STEP_FEATURES, STEPS
 from listening.sessions.state import FEATURES, Session, State
 from sessions.data import read_sessions
-from sessions.evaluation import Judged, auc
+from sessions.evaluation import Judged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -226,6 +226,6 @@ def test_an_auc_is_that_of_pairs() -> None:
     judged = Judged(np.arange(5), length, np.zeros((5, 9)), longer)
     long, short = longer[length > 1_800], longer[length <= 1_800]
     pairs = [(a > b) + 0.5 * (a == b) for a in long for b in short]
-    assert auc(judged, None) == pytest.approx(np.mean(pairs))
+    assert judged.ranking.auc() == pytest.approx(np.mean(pairs))
     doubled = Judged(np.arange(5), length, np.zeros((5, 9)), longer)
-    assert auc(doubled, np.full(5, 2.0)) == pytest.approx(np.mean(pairs))
+    assert doubled.ranking.auc(np.full(5, 2.0)) == pytest.approx(np.mean(pairs))
