@@ -220,7 +220,7 @@ class TrainingStack(BaseStack):
         allow(
             role,
             ["iam:PassRole"],
-            sorted({self.train_role.role_arn, self.assemble_role.role_arn}),
+            list(dict.fromkeys([self.train_role.role_arn, self.assemble_role.role_arn])),
             conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         )
         archives = [self.models_bucket.arn_for_objects(f"{self._training}*")]

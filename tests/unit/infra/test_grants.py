@@ -301,7 +301,11 @@ def of_system(system: str, *, in_vpc: bool, captures: bool) -> dict[str, list[Ne
             ),
             *crypto(),
         ],
-        f"{system}-training/Role": STATE_MACHINE,
+        f"{system}-training/Role": [
+            need
+            for need in STATE_MACHINE
+            if SYSTEMS[system].train or "<TrainRole>" not in need.resource
+        ],
         f"{system}-training/StateMachineEventsRole": [
             Need("states:StartExecution", "<{system}-training.StateMachine>")
         ],
