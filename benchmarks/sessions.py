@@ -39,7 +39,8 @@ import sessions_logs  # noqa: E402
 import sessions_recipe  # noqa: E402
 from processes import exponent, on_command_line  # noqa: E402
 from sessions_judging import Compared, compared, matched, share  # noqa: E402
-from sessions_way import Way, quality_of, run_jobs  # noqa: E402
+from sessions_way import SYSTEM, Way  # noqa: E402
+from way import quality_of, run_jobs  # noqa: E402
 
 from inference.sessions.handler import SessionsHandler  # noqa: E402
 from listening.archive import load  # noqa: E402
@@ -357,8 +358,8 @@ def speed(told: Told, options: argparse.Namespace, folder: Path) -> None:
         bucket = folder / f"log-{listeners}-{plays}"
         shutil.rmtree(bucket, ignore_errors=True)
         sessions_logs.write_log(bucket / "raw" / "log", listeners=listeners, plays=plays)
-        took = run_jobs(bucket)
-        kept = quality_of(bucket, "sessions")["sessions"]
+        took = run_jobs(bucket, SYSTEM)
+        kept = quality_of(bucket, SYSTEM, "sessions")["sessions"]
         shutil.rmtree(bucket)
         for job, ended in took.items():
             rows.append({"listeners": listeners, "plays": plays, "job": job, **vars(ended)})

@@ -1,10 +1,7 @@
-"""A batch of plays on its way to a judged bundle, as shipped: Glue jobs, training, the judge."""
+"""A batch of plays on its way to a judged bundle of sessions, and what is asked of it."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow.dataset as ds
-from processes import Ended, in_glue
 from sessions_judging import matched
+from way import AsShipped
 
-import entry
 from hosts import Machine
-from job import Job
-from listening.archive import load, pack, write_prior
-from listening.resources import EVALUATION
+from listening.archive import load
 from listening.sessions.bundle import QuantileModel, SessionsBundle
 from listening.sessions.forecast import MEDIAN, seconds
 from listening.sessions.state import FEATURES
@@ -29,114 +23,19 @@ from sessions.data import Sessions, joined, moments, read_sessions
 from sessions.fitting import Data, Recipe, fit
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy.typing as npt
 
-    from listening.systems import Channel
     from sessions.data import Floats
 
 SYSTEM = SYSTEMS["sessions"]
 PARTS = ("train", "validation", "test")
-FINISHED = "seconds.json"
-
-
-def run_jobs(folder: Path) -> dict[str, Ended]:
-    """Run both Glue jobs on the one ready batch of a bucket's folder."""
-    return {
-        job.name: in_glue(
-            *(f"glue_jobs/{SYSTEM.script(job)}", "--JOB_RUN_ID", f"jr_{job.name}"),
-            *("--data_uri", folder.as_uri()),
-        )
-        for job in SYSTEM.workflow
-    }
-
-
-def quality_of(folder: Path, job: str) -> dict[str, Any]:
-    """Return what a job counted."""
-    found: dict[str, Any] = json.loads(
-        (folder / SYSTEM.output(job) / f"jr_{job}" / "quality.json").read_text()
-    )
-    return found
 
 
 @dataclass(frozen=True)
-class Way:
-    """A bucket's folder that went all the way.
+class Way(AsShipped):
+    """A bucket's folder of sessions that went all the way."""
 
-    Parameters
-    ----------
-    folder
-        The bucket's.
-    """
-
-    folder: Path
-
-    @classmethod
-    def walk(cls, folder: Path) -> Way:
-        """Take the ready batch of a bucket's folder all the way, unless it went before."""
-        way = cls(folder)
-        if (folder / FINISHED).exists():
-            return way
-        took: dict[str, float] = {name: one.seconds for name, one in run_jobs(folder).items()}
-        for task in SYSTEM.trained():
-            begins = time.perf_counter()
-            way._run(task.name, task.channels, {})
-            pack(way.models / task.name, way.archives / task.name / "output" / "model.tar.gz")
-            took[task.name] = time.perf_counter() - begins
-        write_prior(folder / "prior", system=SYSTEM.name)
-        pack(folder / "prior", folder / "champion" / "bundle.tar.gz")
-        begins = time.perf_counter()
-        others = {"models": way.archives, "champion": folder / "champion"}
-        way._run(ASSEMBLE, SYSTEM.assemble, others)
-        took[ASSEMBLE] = time.perf_counter() - begins
-        (folder / FINISHED).write_text(json.dumps(took), "utf-8")
-        return way
-
-    def _run(self, task: str, channels: tuple[Channel, ...], others: dict[str, Path]) -> None:
-        """Run a training task on one thread."""
-        prefixes = {c.name: self.features / c.prefix for c in channels}
-        prefixes["features"] = self.features
-        shutil.rmtree(self.models / task, ignore_errors=True)
-        for place in (self.models / task, self.folder / "output" / task):
-            place.mkdir(parents=True, exist_ok=True)
-        entry.run(
-            Job(
-                hyperparameters={"task": f"{SYSTEM.name}.{task}"},
-                channels={**prefixes, **others},
-                model_folder=self.models / task,
-                output_folder=self.folder / "output" / task,
-            )
-        )
-
-    @property
-    def models(self) -> Path:
-        """Folder of what each task trained."""
-        return self.folder / "models"
-
-    @property
-    def archives(self) -> Path:
-        """Folder of the same, packed."""
-        return self.folder / "archives"
-
-    @property
-    def features(self) -> Path:
-        """Folder of the features run."""
-        job = SYSTEM.features.name
-        return self.folder / SYSTEM.output(job) / f"jr_{job}"
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """What each step took."""
-        found: dict[str, float] = json.loads((self.folder / FINISHED).read_text())
-        return found
-
-    @property
-    def judged(self) -> dict[str, Any]:
-        """The judge's own document."""
-        path = self.folder / "output" / ASSEMBLE / EVALUATION
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
+    system = SYSTEM
 
     @cached_property
     def bundle(self) -> SessionsBundle:
