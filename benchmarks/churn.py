@@ -343,7 +343,7 @@ def speed(told: Told, options: argparse.Namespace, folder: Path) -> None:
         with tempfile.TemporaryDirectory(dir=folder) as name:
             bucket = Path(name)
             churn_logs.write_log(bucket / "raw" / "b", listeners=listeners, rows=wanted)
-            took = run_jobs(bucket, SYSTEM)
+            took = run_jobs(bucket, SYSTEM, {"snapshots": ("--every_days", "1")})
             document = json.loads(
                 (bucket / SYSTEM.output("snapshots") / "jr_snapshots" / "manifest.json").read_text()
             )

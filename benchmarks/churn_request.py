@@ -1,8 +1,8 @@
 """One request for `churn.py`: the endpoint's handler beside scikit-learn's way to the same answer.
 
 The other side is what one would write with pandas and scikit-learn: a frame of the listener's days,
-a transformer that reckons the same features by windows of it, and a pipeline of the standardised
-features, their squares and the same logistic regression for each horizon.
+the same features by windows of it, once, and for each horizon a pipeline of the standardised
+features, their squares and the same logistic regression.
 """
 
 from __future__ import annotations
@@ -121,9 +121,7 @@ def both(folder: Path) -> tuple[ChurnHandler, dict[int, Any]]:
             1 + np.exp(-(rows[:, FEATURES.index("recency")] - 9) / 9)
         )
         model = LogisticRegression(C=1 / 300, max_iter=500)
-        pipeline = make_pipeline(
-            FunctionTransformer(features), scaler, FunctionTransformer(with_squares), model
-        )
+        pipeline = make_pipeline(scaler, FunctionTransformer(with_squares), model)
         model.fit(with_squares(scaler.transform(plain)), gone)
         linear, square = np.split(model.coef_[0], 2)
         own = Logistic(standard, linear, square, float(model.intercept_[0]))
@@ -152,8 +150,9 @@ def by_sklearn(pipelines: dict[int, Any], request: bytes) -> bytes:
     document = json.loads(request)
     frame = pd.DataFrame(document["activity"]).reindex(columns=["day", *COUNTS], fill_value=0)
     frame["day"] = pd.to_datetime(frame["day"])
+    row = features(frame)
     return json.dumps(
-        {days: float(one.predict_proba(frame)[0, 1]) for days, one in pipelines.items()}
+        {days: float(one.predict_proba(row)[0, 1]) for days, one in pipelines.items()}
     ).encode()
 
 
