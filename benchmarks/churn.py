@@ -116,11 +116,14 @@ def dunnhumby(source: Path, batch: Path) -> None:
 
 
 def cdnow(source: Path, batch: Path) -> None:
-    """Write purchases, of which the day is known, as plays: one for each disc."""
+    """Write purchases, of which the day is known, as plays: one for each disc.
+
+    They are of 1997 and 1998, before any play was ever logged: they are moved by 20 years.
+    """
     names = ["customer", "date", "discs", "dollars"]
     found = pd.read_csv(source / "CDNOW_master.txt", sep=r"\s+", skiprows=1, names=names)
     found = found.loc[found.index.repeat(found["discs"].clip(1))]
-    day = pd.to_datetime(found["date"].astype(str))
+    day = pd.to_datetime(found["date"].astype(str)) + pd.DateOffset(years=20)
     plays(batch, found["customer"], day, pd.Series(np.arange(len(found))))
 
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     Integers = npt.NDArray[np.int64]
 
 DAYS = 30 + 9 + 14 + 1
-"""Ten dates, a day apart, with 30 days before the first and 14 after the last; the published log has
-44 days."""
+"""Ten dates, a day apart, 30 days before the first and 14 after the last; 44 were published."""
 BEGINS = 1_490_832_000  # 2017-03-30, as the published log
 DAY_S = 86_400
 PLAYS_PER_SESSION = 6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from inference.fields import choice, count, entries, identifier, moment, shown, 
 from inference.questions import Form, Questions
 from listening.churn.days import COUNTS, EVENTS, KINDS, Activity, Done, days_of
 from listening.errors import RequestError
+from listening.log.plain import parse_time
 from listening.log.plays import DAY_US, EARLIEST_US, LONGEST_S, mark
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _of_days(value: Any, where: str, as_of: int, came: float, notes: list[str]) 
     rows: dict[int, list[float]] = {}
     later = again = 0
     for place, entry in _objects(value, where, "activity", OF_DAY, most=MAX_DAYS):
-        day = int(moment(entry.get("day"), place, "day") // DAY_S)
+        day = _day(entry.get("day"), place)
         counts = [
             0.0 if name not in entry else count(entry[name], place, name) or 0.0 for name in COUNTS
         ]
@@ -150,6 +151,19 @@ def _of_days(value: Any, where: str, as_of: int, came: float, notes: list[str]) 
         device=np.full(len(days), -1),
         came=np.array([came]),
     )
+
+
+def _day(value: Any, where: str) -> int:
+    """Return the days since 1970 of a day as it was told."""
+    known = _known_day(value) if isinstance(value, str) else None
+    return int(moment(value, where, "day") // DAY_S) if known is None else known
+
+
+@lru_cache(maxsize=4096)
+def _known_day(text: str) -> int | None:
+    """Return the days since 1970 of a text; None where it tells no time. Days recur."""
+    seconds = parse_time(text)
+    return None if seconds is None else int(seconds // DAY_S)
 
 
 def _of_plays(

@@ -136,7 +136,8 @@ class Snapshots:
         found |= self._life(here, begins, recency, age)
         before = found["active_90"] - found["active_30"]
         found["trend"] = np.log((found["active_30"] + 1) / (before / 2 + 1))
-        return np.column_stack([found[name] for name in FEATURES]).astype(np.float32)
+        columns = np.concatenate([found[name] for name in FEATURES])
+        return np.ascontiguousarray(columns.reshape(len(FEATURES), -1).T, dtype=np.float32)
 
     def _life(
         self, here: Integers, begins: Integers, recency: Floats, age: Floats
