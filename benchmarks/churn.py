@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -257,7 +258,12 @@ def musicbox(told: Told, options: argparse.Namespace, folder: Path) -> None:
     bucket = folder / "musicbox"
     batch = bucket / "raw" / "b"
     if not (batch / READY).exists():
-        on_command_line("data", "convert", str(source), "--out", str(batch))
+        # The app's logs have their date in the name alone, which the sample's names lack.
+        dated = bucket / "dated"
+        dated.mkdir(parents=True)
+        for kind in ("play", "down", "search"):
+            shutil.copyfile(source / f"{kind}_sample.log", dated / f"20170330_{kind}.log")
+        on_command_line("data", "convert", str(dated), "--out", str(batch))
         (batch / READY).touch()
     job = in_glue(
         *("glue_jobs/churn/activity.py", "--JOB_RUN_ID", "jr_activity"),

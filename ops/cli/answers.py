@@ -81,9 +81,10 @@ def score(  # noqa: PLR0913 - the options of a command line
 ) -> None:
     """Score a folder of listeners with the champion, on Glue."""
     target = Target.of(context)
+    job = SYSTEMS[system].job(runs.SCORING)
     arguments = dict(_asking(system).all_scores) if every else {}
     if at is not None:
-        if "at" not in SYSTEMS[system].job(runs.SCORING).arguments:
+        if "at" not in job.arguments:
             raise typer.BadParameter(f"--at is nothing that {system} is scored with")
         arguments["--at"] = at
     journey = Journey([CHECK, REACH, UPLOAD, SCORE, FETCH])

@@ -27,6 +27,8 @@ BUNDLE, RECENCY, BASE_RATE, CHAMPION = "bundle", "recency", "base_rate", "champi
 METRICS = ("auc", "average_precision", "log_loss", "brier", "ece", "gain_top_tenth")
 TENURES = (0, 30, 90, 365)
 """Days since the account was made or first used, where ranges begin."""
+INTERVAL_IN_ERRORS = 2 * 1.96
+"""Standard errors between the ends of a 95% interval."""
 ACTIVE = (1, 2, 5, 10, 20)
 """Active days of the last 30, where ranges begin."""
 
@@ -271,8 +273,8 @@ def choose(
 ) -> tuple[str, list[dict[str, Any]]]:
     """Return the family that answers, and how each did: the best by log loss, or a simpler one.
 
-    A simpler family is taken where the paired 95% interval of its loss minus the best one's, over
-    listeners, holds 0.
+    The simplest is taken whose loss is beyond the best one's by less than a standard error of the
+    difference, paired, over listeners (the rule of Breiman et al. 1984).
 
     Parameters
     ----------
@@ -304,4 +306,10 @@ def choose(
         }
         for name in sums
     ]
-    return next(one["family"] for one in tried if one["beyond_best"]["low"] <= 0), tried
+
+    def is_tied(one: dict[str, Any]) -> bool:
+        beyond = one["beyond_best"]
+        error = (beyond["high"] - beyond["low"]) / INTERVAL_IN_ERRORS
+        return bool(beyond["value"] <= error)
+
+    return next(one["family"] for one in tried if is_tied(one)), tried
