@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from churn.fitting import (  # noqa: E402
     fit_trees,
 )  # noqa: E402
 from churn.peers import models, theirs  # noqa: E402
-from churn.single import Penalty  # noqa: E402
+from churn.single import Given, Penalty, said_to_choose  # noqa: E402
 from glue_jobs.churn.snapshotting import EACH, Listeners  # noqa: E402
 from hosts import Machine  # noqa: E402
 from listening.churn.features import FEATURES  # noqa: E402
@@ -142,6 +143,7 @@ class Everyone:
                 Turn(
                     train=found.take(~is_test & ~is_asked & is_at["train"] & ~found.is_bot),
                     validation=found.take(is_asked & is_at["validation"] & ~found.is_bot),
+                    rest=found.take(np.zeros(len(found), dtype=bool)),
                     everything=found.take(is_known),
                     test=found.take(is_judged),
                     law=(self.law[last], self.law[is_judged]),
@@ -159,6 +161,7 @@ class Turn:
 
     train: Snapshots
     validation: Snapshots
+    rest: Snapshots
     everything: Snapshots
     test: Snapshots
     law: tuple[Floats, Floats]
@@ -211,17 +214,16 @@ def rotate(everyone: Everyone, days: int) -> Said:
     for turn in turns:
         rounds, _ = best_rounds(turn.train, place, how)
 
-        def fitted(rows: Snapshots, rounds: int = rounds) -> dict[str, Any]:
-            return {
-                RECENCY: fit_recency(rows, place, days),
-                LOGISTIC: fit_logistic(rows, place, days, penalty=Penalty().penalty),
-                TREES: fit_trees(rows, place, days, how, rounds),
-            }
-
-        held = turn.validation
-        tried = {n: probability(m.log_odds(held.rows)) for n, m in fitted(turn.train).items()}
-        family, _ = choose(tried, held.gone[:, place], held.listener)
-        served = fitted(turn.everything)
+        fits = {
+            RECENCY: partial(fit_recency, place=place, days=days),
+            LOGISTIC: partial(fit_logistic, place=place, days=days, penalty=Penalty().penalty),
+            TREES: partial(fit_trees, place=place, days=days, how=how, rounds=rounds),
+        }
+        given = Given(manifest, turn.train, turn.validation, turn.rest)
+        rows = given.rows_to_choose(place)
+        tried = {name: said_to_choose(fit, given, place) for name, fit in fits.items()}
+        family, _ = choose(tried, rows.gone[:, place], rows.listener)
+        served = {name: fit(turn.everything) for name, fit in fits.items()}
         said = {n: probability(m.log_odds(turn.test.rows)) for n, m in served.items()}
         said = {OURS: said[family], **said}
         for name, model in models(SEED).items():

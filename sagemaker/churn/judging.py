@@ -14,11 +14,11 @@ from churn.fitting import fit_recency
 from churn.model_card import model_card
 from churn.peers import PEERS
 from churn.report import evaluation_json, report
-from churn.single import TRAINING, Given
+from churn.single import TRAINING, Given, said_to_choose
 from judgement import Judgement
 from listening.archive import ArchiveWriter, load
 from listening.churn.bundle import BUNDLE, TENTHS, ChurnBundle, Horizon, Parts
-from listening.churn.models import LOGISTIC, RECENCY, TREES, Calibrated, probability
+from listening.churn.models import LOGISTIC, RECENCY, TREES, Calibrated
 from listening.errors import ArchiveError, DataError
 
 if TYPE_CHECKING:
@@ -107,27 +107,25 @@ def _models(archives: tuple[Archive, ...], manifest: FeaturesManifest) -> dict[s
 def _horizon(
     models: Mapping[str, Archive], place: int, days: int, given: Given
 ) -> tuple[Horizon, list[dict[str, Any]]]:
-    """Return a horizon with the family that is best on validation, and how each did there."""
-    validation, everything = given.validation, given.everything
-    tried = fit_recency(given.train, place, days)
-    said = {RECENCY: probability(tried.log_odds(validation.rows))}
+    """Return a horizon with the family that answers, and how each did where it was chosen."""
+    everything, rows = given.everything, given.rows_to_choose(place)
+    said = {RECENCY: said_to_choose(partial(fit_recency, place=place, days=days), given, place)}
     alone = fit_recency(everything, place, days)
     families = {RECENCY: alone}
     for name in (LOGISTIC, TREES):
         archive = models[name]
         try:
-            risks = archive.array(archive.content["on_validation"])[:, place]
+            risks = archive.array(archive.content["to_choose"][str(days)])
             document = archive.content["horizons"][str(days)]
-        except (KeyError, TypeError, IndexError) as error:
+        except (KeyError, TypeError) as error:
             raise ArchiveError(f"{archive.manifest}: no models in it ({error!r})") from error
-        if len(risks) != len(validation):
+        if len(risks) != len(rows):
             raise ArchiveError(
-                f"{archive.manifest}: risks of {len(risks)} validation rows, there are "
-                f"{len(validation)}"
+                f"{archive.manifest}: risks of {len(risks)} rows, there are {len(rows)}"
             )
         said[name] = np.asarray(risks)
         families[name] = Calibrated.read(archive, document, width=everything.rows.shape[1])
-    chosen, found = choose(said, validation.gone[:, place], validation.listener)
+    chosen, found = choose(said, rows.gone[:, place], rows.listener)
     bounds = np.quantile(said[chosen], 1 - np.arange(1, TENTHS) / TENTHS)
     horizon = Horizon(
         days=days,

@@ -1,14 +1,15 @@
 """The tasks that fit one family for every horizon: trees and logistic regression.
 
-Each is fitted twice: on the training rows, by which the judge chooses a family on validation; and
-on all rows before the test, which is what is served.
+Each is fitted on the training rows, by which the judge chooses a family on validation, and on all
+rows before the test, which is what is served. Where few of the validation rows are gone, the
+training rows help to choose: what is said of them is then said by fits of other listeners.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import lightgbm
@@ -24,12 +25,19 @@ from listening.churn.models import LOGISTIC, TREES, Logistic, Trees, probability
 from listening.systems import validation_metric
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from churn.data import Flags, Floats
     from job import Job
     from listening.churn.models import Calibrated
 
+    Fit = Callable[[Snapshots], Calibrated]
+
 TRAINING = "training.json"
 """Beside the models in their archive: curves, importance, settings and losses on validation."""
+ENOUGH = 500
+"""Validation rows of each outcome that are enough to choose a family by."""
+FOLDS = 3
 RECIPE = frozenset(one.name for one in fields(Recipe))
 
 
@@ -69,6 +77,17 @@ class Given:
         splits = (read_snapshots(job.channel(name), manifest) for name in names)
         return cls(manifest, *(one.take(~one.is_bot) for one in splits))
 
+    def few_are_gone(self, place: int) -> bool:
+        """Tell whether too few validation rows are gone, or stay, to choose a family by."""
+        gone = int(self.validation.gone[:, place].sum())
+        return min(gone, len(self.validation) - gone) < ENOUGH
+
+    def rows_to_choose(self, place: int) -> Snapshots:
+        """Return the rows that choose a family: validation's, and where few are gone training's."""
+        if not self.few_are_gone(place):
+            return self.validation
+        return joined([self.validation, self.train])
+
     @cached_property
     def everything(self) -> Snapshots:
         """All rows before the test."""
@@ -88,14 +107,11 @@ def train_trees(job: Job) -> None:
         seed=seed_of(job),
         machine=Machine(num_threads=job.num_threads),
     )
-    tried, served, told = {}, {}, Told(TREES, vars(how.recipe))
+    told, fits = Told(TREES, vars(how.recipe)), {}
     for place, days in enumerate(given.manifest.horizons):
-        rounds, curve = best_rounds(given.train, place, how)
-        tried[days] = fit_trees(given.train, place, days, how, rounds)
-        served[days] = fit_trees(given.everything, place, days, how, rounds)
-        told.rounds[days], told.curve[days] = rounds, curve
-        told.importance[days] = _gains(served[days])
-    _finish(job, tried, served, told, given)
+        told.rounds[days], told.curve[days] = best_rounds(given.train, place, how)
+        fits[days] = partial(fit_trees, place=place, days=days, how=how, rounds=told.rounds[days])
+    _finish(job, fits, told, given, importance=_gains)
 
 
 def train_logistic(job: Job) -> None:
@@ -105,12 +121,11 @@ def train_logistic(job: Job) -> None:
     """
     refuse_unknown(job, [one.name for one in fields(Penalty)])
     given, settings = Given.of(job), overridden(Penalty(), job.hyperparameters)
-    tried, served, told = {}, {}, Told(LOGISTIC, vars(settings))
-    for place, days in enumerate(given.manifest.horizons):
-        tried[days] = fit_logistic(given.train, place, days, penalty=settings.penalty)
-        served[days] = fit_logistic(given.everything, place, days, penalty=settings.penalty)
-        told.importance[days] = _sizes(served[days])
-    _finish(job, tried, served, told, given)
+    fits = {
+        days: partial(fit_logistic, place=place, days=days, penalty=settings.penalty)
+        for place, days in enumerate(given.manifest.horizons)
+    }
+    _finish(job, fits, Told(LOGISTIC, vars(settings)), given, importance=_sizes)
 
 
 TASKS = {"churn.trees": train_trees, "churn.logistic": train_logistic}
@@ -125,15 +140,12 @@ class Told:
     ----------
     family, recipe
         What was fitted, and its settings.
-    importance
-        Of each column, (width,).
     rounds, curve
         Of trees.
     """
 
     family: str
     recipe: dict[str, Any]
-    importance: dict[int, Floats] = field(default_factory=dict)
     rounds: dict[int, int] = field(default_factory=dict)
     curve: dict[int, dict[str, list[float]]] = field(default_factory=dict)
 
@@ -156,37 +168,62 @@ def log_loss(gone: Flags, risk: Floats) -> Floats:
     return np.asarray(-np.log(right.clip(1e-12)))
 
 
+def said_to_choose(fit: Fit, given: Given, place: int) -> Floats:
+    """Return a family's risks of `Given.rows_to_choose`, by fits that saw none of their listeners.
+
+    Parameters
+    ----------
+    fit
+        Fits the family on rows.
+    given
+        The rows.
+    place
+        The horizon's column of ``gone``.
+    """
+    said = [probability(fit(given.train).log_odds(given.validation.rows))]
+    if given.few_are_gone(place):
+        fold, own = given.train.listener % FOLDS, np.empty(len(given.train))
+        for turn in range(FOLDS):
+            rows = np.ascontiguousarray(given.train.rows[fold == turn])
+            own[fold == turn] = probability(fit(given.train.take(fold != turn)).log_odds(rows))
+        said.append(own)
+    return np.concatenate(said)
+
+
 def _finish(
     job: Job,
-    tried: dict[int, Calibrated],
-    served: dict[int, Calibrated],
+    fits: Mapping[int, Fit],
     told: Told,
     given: Given,
+    *,
+    importance: Callable[[Calibrated], Floats],
 ) -> None:
-    manifest, asked = given.manifest, given.validation
-    risks = {days: probability(model.log_odds(asked.rows)) for days, model in tried.items()}
-    archive, family = ArchiveWriter(job.model_folder), told.family
+    manifest, archive, family = given.manifest, ArchiveWriter(job.model_folder), told.family
+    said, losses, served = {}, {}, {}
+    for place, (days, fit) in enumerate(fits.items()):
+        said[days] = said_to_choose(fit, given, place)
+        rows = given.rows_to_choose(place)
+        losses[days] = float(log_loss(rows.gone[:, place], said[days]).mean())
+        served[days] = fit(given.everything)
     content = {
         "name": family,
         "horizons": {
             str(days): model.write(archive, f"{family}-{days}") for days, model in served.items()
         },
-        "on_validation": archive.array("validation.npy", np.column_stack(list(risks.values()))),
+        "to_choose": {
+            str(days): archive.array(f"to-choose-{days}.npy", risks) for days, risks in said.items()
+        },
     }
     version = archive.finish(
         MODEL, content, created_from={"features_run": manifest.run}, synthetic=manifest.synthetic
     )
-    losses = {
-        days: float(log_loss(asked.gone[:, place], risk).mean())
-        for place, (days, risk) in enumerate(risks.items())
-    }
     record = {
         "name": family,
         "recipe": told.recipe,
         "rows": {"train": len(given.train), "everything": len(given.everything)},
         "log_loss": losses,
         "importance": {
-            days: _named(manifest.columns, values) for days, values in told.importance.items()
+            days: _named(manifest.columns, importance(model)) for days, model in served.items()
         },
         "rounds": told.rounds,
         "curve": told.curve,
