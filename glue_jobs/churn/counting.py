@@ -121,7 +121,7 @@ def accounts(users: DataFrame) -> DataFrame:
 
 
 def _of_plays(plays: DataFrame) -> DataFrame:
-    artist = F.when(F.trim("artist_name") != "", F.col("artist_name"))
+    artist = _filled("artist_name")
     track = F.when(F.col("track_id").isNotNull(), F.xxhash64("track_id")).when(
         artist.isNotNull(), F.xxhash64(artist, F.coalesce("track_name", F.lit("")))
     )
@@ -131,8 +131,13 @@ def _of_plays(plays: DataFrame) -> DataFrame:
         *("played_at", "ended_at", "played_s"),
         track.alias("track_id"),
         F.when(artist.isNotNull(), F.xxhash64(artist)).alias("artist"),
-        "device",
+        _filled("device").alias("device"),
     )
+
+
+def _filled(text: str) -> Column:
+    """Return a column of text, null where it is blank."""
+    return F.when(F.col(text).rlike(r"\S"), F.col(text))
 
 
 def _of_events(events: DataFrame) -> DataFrame:
