@@ -171,7 +171,8 @@ class Standard:
     def standardised(self, rows: Rows) -> Floats:
         """Return standardised columns, (n, width), none farther than `FARTHEST` from its mean."""
         values = rows.astype(np.float64)
-        values[:, self.is_log] = np.log1p(values[:, self.is_log])
+        # What no training row had may be below 0 all the same.
+        values[:, self.is_log] = np.log1p(values[:, self.is_log].clip(min=0))
         return np.asarray(((values - self.mean) / self.scale).clip(-FARTHEST, FARTHEST))
 
 

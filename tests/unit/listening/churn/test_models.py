@@ -99,6 +99,17 @@ def test_a_column_that_never_varies_says_nothing_and_a_far_value_is_not_farther(
     assert standard.standardised(far).max() == FARTHEST
 
 
+def test_what_was_never_below_0_in_training_may_be_so_later() -> None:
+    some, trend = rows(), FEATURES.index("trend")
+    some[:, trend] = np.abs(some[:, trend]) + 1
+    standard, later = Standard.of(some), some[:2].copy()
+    assert standard.is_log[trend]
+    later[:, trend] = -0.5, -3.0
+    found = standard.standardised(later)
+    assert np.isfinite(found).all()
+    assert found[0, trend] == found[1, trend] < standard.standardised(some)[:, trend].min()
+
+
 def test_devices_become_columns() -> None:
     found = with_devices(np.zeros((3, 2), np.float32), np.array([1, -1, 0]), 2)
     assert found[:, 2:].tolist() == [[0, 1], [0, 0], [1, 0]]
