@@ -148,6 +148,62 @@ def test_reasons_are_sentences_of_what_is_the_case() -> None:
     assert Reasoner(COLUMNS).reasons(row, added)[0].text == "another device"
 
 
+def test_all_topics_together_are_all_contributions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("listening.churn.reasons.MOST", len(COLUMNS))
+    reasoner, some = Reasoner(COLUMNS), rows()
+    for family, model in models().items():
+        added = model.contributions(some)[:, :-1]
+        for row, own in zip(some, added, strict=True):
+            told = reasoner.reasons(row, own)
+            assert sum(reason.log_odds for reason in told) == pytest.approx(own.sum(), abs=1e-3)
+            assert family != "recency" or len(told) == 1
+
+
+def test_what_rounds_to_nothing_is_no_reason() -> None:
+    added = np.zeros(WIDTH)
+    added[FEATURES.index("recency")], added[FEATURES.index("trend")] = 0.3, -4e-5
+    (told,) = Reasoner(COLUMNS).reasons(rows()[0], added)
+    assert told.log_odds == 0.3
+    assert Reasoner(COLUMNS).reasons(rows()[0], np.zeros(WIDTH)) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "text"),
+    [
+        ("recency", {"recency": 1, "mean_gap": 91}, "last active a day ago"),
+        ("recency", {"recency": 91, "mean_gap": 2}, "not active in 90 days"),
+        (
+            "recency",
+            {"recency": 90, "mean_gap": 3.26},
+            "last active 90 days ago, usually every 3.3",
+        ),
+        ("recency_searches", {"recency_searches": 91}, "no search in 90 days"),
+        ("searches_3", {"recency_searches": 1}, "last search a day ago"),
+        ("downloads_1", {"recency_downloads": 12}, "last download 12 days ago"),
+        ("full_share", {"seconds_30": 5400}, "1.5 hours heard in 30 days, 0% of plays skipped"),
+        ("mean_gap", {"mean_gap": 91, "longest_gap": 91}, "no silence known yet"),
+        ("gaps_of_3", {"mean_gap": 40, "longest_gap": 120}, "longest silence so far 120 days"),
+        (
+            "trend",
+            {"active_30": 2, "active_90": 9},
+            "active on 2 of the last 30 days, on 7 of the 60 before",
+        ),
+        ("age", {"age": 91, "life_rate": 0.254}, "known for over 90 days, active on 25% of all"),
+        ("life_rate", {"age": 1, "life_rate": 1}, "known for a day, active on 100% of all"),
+        ("plays_7", {"plays_30": 12_345, "plays_7": 1}, "12,345 plays in 30 days, 1 in the last 7"),
+    ],
+)
+def test_each_topic_tells_what_is_the_case(
+    column: str, values: dict[str, float], text: str
+) -> None:
+    row, added = np.zeros(WIDTH, np.float32), np.zeros(WIDTH)
+    for name, value in values.items():
+        row[FEATURES.index(name)] = value
+    added[FEATURES.index(column)] = 1.0
+    (told,) = Reasoner(COLUMNS).reasons(row, added)
+    assert told.text == text
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle")
