@@ -145,7 +145,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, float]], str]] = {
     ),
     "regular": lambda told: (
         f"longest silence so far {_days(told['longest_gap'])}"
-        if told["mean_gap"] <= LOOK_BACK
+        if told["mean_gap"] <= LOOK_BACK or told["gaps_of_14"]  # without gaps it is as long
         else "no silence known yet"
     ),
     "trend": lambda told: (

@@ -184,6 +184,11 @@ def test_what_rounds_to_nothing_is_no_reason() -> None:
         ("mean_gap", {"mean_gap": 91, "longest_gap": 91}, "no silence known yet"),
         ("gaps_of_3", {"mean_gap": 40, "longest_gap": 120}, "longest silence so far 120 days"),
         (
+            "gaps_of_3",
+            {"mean_gap": 120, "longest_gap": 120, "gaps_of_14": 0.3},
+            "longest silence so far 120 days",
+        ),
+        (
             "trend",
             {"active_30": 2, "active_90": 9},
             "active on 2 of the last 30 days, on 7 of the 60 before",
