@@ -265,6 +265,8 @@ def _recency(archive: Archive, document: Any, width: int) -> Recency:
     found = Recency(tuple(map(float, document["days"])), tuple(map(float, document["odds"])))
     if len(found.days) != len(found.odds) or not found.days:
         raise ValueError(f"{len(found.days)} days and {len(found.odds)} odds")
+    if any(np.diff(found.days) <= 0):
+        raise ValueError(f"days {list(found.days)} must rise")
     return found
 
 

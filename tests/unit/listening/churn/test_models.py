@@ -255,6 +255,59 @@ def test_a_bundle_of_other_features_is_refused(bundle: Path, tmp_path: Path) -> 
         ChurnBundle(load(tmp_path))
 
 
+BAD = [None, [], {}, "x", [None], ["a"], [1.0], [[1]]]
+
+
+@pytest.mark.parametrize("horizon", ["days", "model", "recency", "base_rate", "tenths"])
+@pytest.mark.parametrize("bad", BAD, ids=repr)
+def test_a_damaged_horizon_is_refused(bundle: Path, horizon: str, bad: object) -> None:
+    archive = load(bundle)
+    archive.content["horizons"][0][horizon] = bad
+    with pytest.raises(ArchiveError, match="manifest.json: "):
+        ChurnBundle(archive)
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        *(("model", name) for name in ("family", "table", "intercept", "slope", "shift")),
+        *(("recency", name) for name in ("family", "days", "odds", "slope", "shift")),
+    ],
+)
+@pytest.mark.parametrize("bad", BAD, ids=repr)
+def test_a_damaged_model_is_refused(bundle: Path, family: str, name: str, bad: object) -> None:
+    archive = load(bundle)
+    archive.content["horizons"][1][family][name] = bad
+    with pytest.raises(ArchiveError):
+        ChurnBundle(archive)
+
+
+@pytest.mark.parametrize("name", ["features", "devices", "bots_above", "horizons"])
+@pytest.mark.parametrize("bad", [None, "x", [None], {}], ids=repr)
+def test_damaged_content_is_refused(bundle: Path, name: str, bad: object) -> None:
+    archive = load(bundle)
+    archive.content[name] = bad
+    with pytest.raises(ArchiveError):
+        ChurnBundle(archive)
+    del archive.content[name]
+    with pytest.raises(ArchiveError):
+        ChurnBundle(archive)
+
+
+def test_horizons_must_rise_and_recencys_days_too(bundle: Path) -> None:
+    archive = load(bundle)
+    archive.content["horizons"].reverse()
+    with pytest.raises(ArchiveError, match=r"horizons \[14, 3\] must rise"):
+        ChurnBundle(archive)
+    archive.content["horizons"][0]["days"] = np.inf
+    with pytest.raises(ArchiveError, match="no horizon in it"):
+        ChurnBundle(archive)
+    archive = load(bundle)
+    archive.content["horizons"][0]["recency"] |= {"days": [1.0, 30.0, 30.0]}
+    with pytest.raises(ArchiveError, match=r"days \[1.0, 30.0, 30.0\] must rise"):
+        ChurnBundle(archive)
+
+
 def test_before_training_a_silence_goes_on_for_as_long_with_even_odds(tmp_path: Path) -> None:
     write_prior(tmp_path, system="churn")
     scorer = Scorer(load(tmp_path))
