@@ -219,7 +219,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Horizon(
                 days,
                 Calibrated("logistic", own["logistic"], 1.0, days / 3),
-                Calibrated("recency", own["recency"]),
+                Calibrated("recency", own["recency"], 1.0, days / 3),
                 0.3,
                 tuple(np.linspace(0.9, 0.1, 9).tolist()),
             )
@@ -237,6 +237,8 @@ def test_who_is_gone_longer_was_gone_before(bundle: Path) -> None:
     found = ChurnBundle(load(bundle))
     risks = found.risks(rows())
     assert (risks.probability[:, 1] <= risks.probability[:, 0]).all()
+    alone = probability(found.horizons[0].recency.log_odds(rows()))
+    assert risks.recency_alone.T.tolist() == [alone.tolist()] * 2
     own = probability(found.horizons[0].model.log_odds(rows()))
     assert risks.probability[:, 0] == pytest.approx(own)
     expected = [
@@ -306,6 +308,52 @@ def test_horizons_must_rise_and_recencys_days_too(bundle: Path) -> None:
     archive.content["horizons"][0]["recency"] |= {"days": [1.0, 30.0, 30.0]}
     with pytest.raises(ArchiveError, match=r"days \[1.0, 30.0, 30.0\] must rise"):
         ChurnBundle(archive)
+
+
+def test_a_tenth_is_one_more_than_the_bounds_above_the_risk(bundle: Path) -> None:
+    some = rows()
+    row = np.ascontiguousarray(some[:1])
+    archive = load(bundle)
+    risk = float(ChurnBundle(archive).risks(row).probability[0, 0])
+    for above in range(10):
+        archive.content["horizons"][0]["tenths"] = [1.0] * above + [risk] * (9 - above)
+        assert ChurnBundle(archive).risks(row).tenth[0, 0] == above + 1
+
+
+def test_a_scorer_knows_devices_by_name_and_bots_by_their_plays(bundle: Path) -> None:
+    listeners = drawn(5, listeners=30)
+    days = activity(listeners)
+    object.__setattr__(days, "device", np.arange(len(days.day)) % 4 - 1)
+    known, scorer = Snapshots(days), Scorer(load(bundle))
+    owner, names = known.population(17_090), ["toaster", "phone", "car"]
+    scored = scorer.score(known, owner, 17_090, names)
+    features = known.features(owner, 17_090)
+    assert np.array_equal(scored.rows[:, : len(FEATURES)], features)
+    used = [[*names, None][place] for place in known.device(owner, 17_090)]
+    assert {"toaster", "phone", "car"} <= set(used)
+    expected = [[float(name == device) for device in DEVICES] for name in used]
+    assert scored.rows[:, len(FEATURES) :].tolist() == expected
+    plays = features[:, FEATURES.index("plays_30")]
+    assert not scored.is_bot.any()
+    content = scorer.archive.content | {"bots_above": float(np.median(plays))}
+    scorer.archive.content.update(content)
+    strict = Scorer(scorer.archive).score(known, owner, 17_090, names)
+    assert strict.is_bot.tolist() == (plays > np.median(plays)).tolist()
+    assert 0 < strict.is_bot.sum() < len(owner)
+    assert np.array_equal(strict.risks.probability, scored.risks.probability)
+    assert scorer.days == HORIZONS
+    assert scorer.base_rates == (0.3, 0.3)
+    assert not scorer.is_prior
+    reasons = scorer.reasons(scored.rows, 14)
+    assert [len(own) for own in reasons] == [MOST] * len(owner)
+
+
+@pytest.mark.parametrize("family", ["recency", "logistic", "trees"])
+def test_nobody_is_answered_with_nothing(family: str) -> None:
+    nobody = np.ascontiguousarray(rows()[:0])
+    model = models()[family]
+    assert model.log_odds(nobody).shape == (0,)
+    assert model.contributions(nobody).shape == (0, WIDTH + 1)
 
 
 def test_before_training_a_silence_goes_on_for_as_long_with_even_odds(tmp_path: Path) -> None:
