@@ -87,8 +87,7 @@ def parse(body: bytes, content_type: str, *, horizons: Sequence[int]) -> Questio
 def _question(document: Mapping[str, Any], where: str, *, horizons: Sequence[int]) -> Question:
     given = document.get("as_of")
     as_of = int((time.time() if given is None else moment(given, where, "as_of")) // DAY_S)
-    if as_of * DAY_US < EARLIEST_US:
-        raise RequestError(f"{where}as_of: must be after the year 1999")
+    _check_year(as_of * DAY_S, f"{where}as_of")
     registered = document.get("registered_at")
     came = np.nan if registered is None else moment(registered, where, "registered_at") // DAY_S
     notes: list[str] = []
@@ -117,6 +116,12 @@ def _question(document: Mapping[str, Any], where: str, *, horizons: Sequence[int
     )
 
 
+def _check_year(seconds: float, where: str) -> None:
+    """Refuse what the job drops, too: the arithmetic of days knows none before 1970."""
+    if seconds * 1e6 < EARLIEST_US:
+        raise RequestError(f"{where}: must be after the year 1999")
+
+
 def _days(value: Any, where: str, horizons: Sequence[int]) -> tuple[int, ...]:
     found = entries(value, where, "days", most=len(horizons))
     for i, days in enumerate(found):
@@ -132,6 +137,7 @@ def _of_days(value: Any, where: str, as_of: int, came: float, notes: list[str]) 
     later = again = 0
     for place, entry in _objects(value, where, "activity", OF_DAY, most=MAX_DAYS):
         day = _day(entry.get("day"), place)
+        _check_year(day * DAY_S, f"{place}.day")
         counts = [
             0.0 if name not in entry else count(entry[name], place, name) or 0.0 for name in COUNTS
         ]
@@ -176,10 +182,11 @@ def _of_plays(
         heard = count(entry.get("played_s"), place, "played_s")
         if heard is not None and heard > LONGEST_S:
             raise RequestError(f"{place}.played_s: {heard:g} seconds are over a day")
-        if entry.get("played_at") is not None:
-            begins = moment(entry["played_at"], place, "played_at")
-        else:
-            begins = moment(entry.get("ended_at"), place, "ended_at") - (heard or 0.0)
+        told = "played_at" if entry.get("played_at") is not None else "ended_at"
+        begins = moment(entry.get(told), place, told)
+        if told == "ended_at":
+            begins -= heard or 0.0
+        _check_year(begins, f"{place}.{told}")
         of = (entry.get("track_id"), entry.get("artist_name"), entry.get("track_name"))
         by = text(entry.get("artist_name"), place, "artist_name")
         at.append(begins)
@@ -192,6 +199,7 @@ def _of_plays(
         artist.append(names.setdefault(("artist", by), len(names)) if by else -1)
     for place, entry in _objects(document.get("events"), where, "events", OF_EVENT, most=MAX_PLAYS):
         at.append(moment(entry.get("at"), place, "at"))
+        _check_year(at[-1], f"{place}.at")
         kind.append(KINDS.index(EVENTS[choice(entry.get("kind"), EVENTS, place, "kind")]))
         played.append(np.nan)
         length.append(np.nan)

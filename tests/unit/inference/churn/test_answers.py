@@ -185,10 +185,23 @@ def test_before_training_it_answers_with_the_prior(tmp_path: Any) -> None:
         ({"dayz": 4}, "dayz: is not known; send user_id, activity"),
         ({"activity": None, "plays": [{"played_at": 1, "played_s": 9e4}]}, "are over a day"),
         (
-            {"activity": None, "events": [{"at": 1, "kind": "like"}]},
+            {"activity": None, "events": [{"at": "2024-05-01", "kind": "like"}]},
             "events[0].kind: must be search",
         ),
         ({"activity": None, "plays": [{}]}, "plays[0].ended_at: must be a time"),
+        ({"activity": [{"day": "1969-12-31", "plays": 1}]}, "activity[0].day: must be after the"),
+        (
+            {"activity": None, "plays": [{"played_at": "1969-12-31"}]},
+            "plays[0].played_at: must be after the year 1999",
+        ),
+        (
+            {"activity": None, "plays": [{"ended_at": "2000-01-01", "played_s": 1}]},
+            "plays[0].ended_at: must be after the year 1999",
+        ),
+        (
+            {"activity": None, "events": [{"at": "1960-01-01", "kind": "search"}]},
+            "events[0].at: must be after the year 1999",
+        ),
     ],
 )
 def test_a_wrong_field_is_refused_by_its_name(
