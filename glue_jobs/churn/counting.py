@@ -22,7 +22,7 @@ from listening.churn.days import COUNTS, EVENTS, KINDS, Activity, Done, days_of
 from listening.log.plays import ROW_REASONS, mark, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from pyspark.sql import Column, DataFrame
@@ -196,13 +196,11 @@ def _counted(
     track = column(table, "track_id").to_numpy()
     place = pc.index_in(column(table, "track_id"), value_set=column(lengths, "track"))
     started, played_s = settled.started[kept], settled.played_s[kept]
-    marked = mark(owner=owner, track=track, started=started, played_s=played_s)
-    same = [np.diff(v[marked.order], prepend=-1) == 0 for v in (owner, track, started)]
-    order = _sorted_within(
-        marked.order, np.logical_and.reduce(same), by=(artist, device, -played_s)
+    marked = mark(
+        owner=owner, track=track, started=started, played_s=played_s, told=(artist, device)
     )
-    reason[kept[order[marked.repeated]]] = REASONS.index("repeated")
-    order = order[~marked.repeated]
+    order, again = marked.order[~marked.repeated], kept[marked.order[marked.repeated]]
+    reason[again] = REASONS.index("repeated")
     done = Done(
         owner=owner[order],
         at=started[order],
@@ -224,32 +222,6 @@ def _numbers(values: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:
     rank[order.to_numpy()] = np.arange(len(order))
     places = found.indices.fill_null(len(order)).to_numpy(zero_copy_only=False)
     return rank[places], found.dictionary.take(order)
-
-
-def _sorted_within(
-    order: npt.NDArray[np.int64],
-    same: npt.NDArray[np.bool_],
-    *,
-    by: Sequence[npt.NDArray[Any]],
-) -> npt.NDArray[np.int64]:
-    """Return an order in which rows that are the same as their neighbours are sorted too.
-
-    Spark brings rows in any order: of those that repeat each other always the same one is kept.
-
-    Parameters
-    ----------
-    order
-        Of the rows, (n,).
-    same
-        Whether each is the same as the one before in that order, the first one never, (n,).
-    by
-        What they are sorted by, the last one first, as `numpy.lexsort` has it, (n,) each.
-    """
-    tied = same | np.roll(same, -1)
-    rows, group = order[tied], np.cumsum(~same)[tied]
-    found = order.copy()
-    found[tied] = rows[np.lexsort((*(values[rows] for values in by), group))]
-    return found
 
 
 def _counts(kind: npt.NDArray[np.int64], reason: npt.NDArray[np.int64]) -> list[int]:
