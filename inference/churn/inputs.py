@@ -13,7 +13,7 @@ from inference.fields import choice, count, entries, identifier, moment, shown, 
 from inference.questions import Form, Questions
 from listening.churn.days import COUNTS, EVENTS, KINDS, Activity, Done, days_of
 from listening.errors import RequestError
-from listening.log.plain import parse_time
+from listening.log.plain import bare, parse_time
 from listening.log.plays import DAY_US, EARLIEST_US, LONGEST_S, mark
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SHARED = ("as_of", "days")
 OF_DAY = ("day", *COUNTS)
 _NOTHING = [0.0] * len(COUNTS)
 OF_PLAY = ("played_at", "ended_at", "played_s", "length_s", "track_id", "artist_name", "track_name")
-OF_EVENT = ("at", "kind")
+OF_EVENT = ("at", "kind", "track_id")
 
 
 @dataclass(frozen=True)
@@ -179,23 +179,17 @@ def _of_plays(
     at, kind, played, length, track, artist = [], [], [], [], [], []
     names: dict[Any, int] = {}
     for place, entry in _objects(document.get("plays"), where, "plays", OF_PLAY, most=MAX_PLAYS):
-        heard = count(entry.get("played_s"), place, "played_s")
-        if heard is not None and heard > LONGEST_S:
-            raise RequestError(f"{place}.played_s: {heard:g} seconds are over a day")
-        told = "played_at" if entry.get("played_at") is not None else "ended_at"
-        begins = moment(entry.get(told), place, told)
-        if told == "ended_at":
-            begins -= heard or 0.0
-        _check_year(begins, f"{place}.{told}")
-        of = (entry.get("track_id"), entry.get("artist_name"), entry.get("track_name"))
-        by = text(entry.get("artist_name"), place, "artist_name")
+        begins, heard = _heard(entry, place)
+        by = _filled(text(entry.get("artist_name"), place, "artist_name"))
+        title = text(entry.get("track_name"), place, "track_name") or ""
+        of = identifier(entry.get("track_id"), place, "track_id") or (by and (by, title))
         at.append(begins)
         kind.append(KINDS.index("plays"))
-        played.append(np.nan if heard is None else heard)
+        played.append(heard)
         seconds = count(entry.get("length_s"), place, "length_s")
         length.append(np.nan if seconds is None else seconds)
         # A play that tells no track repeats none.
-        track.append(names.setdefault(repr(of) if any(of) else len(at), len(names)))
+        track.append(names.setdefault(("track", of) if of else len(at), len(names)))
         artist.append(names.setdefault(("artist", by), len(names)) if by else -1)
     for place, entry in _objects(document.get("events"), where, "events", OF_EVENT, most=MAX_PLAYS):
         at.append(moment(entry.get("at"), place, "at"))
@@ -203,7 +197,8 @@ def _of_plays(
         kind.append(KINDS.index(EVENTS[choice(entry.get("kind"), EVENTS, place, "kind")]))
         played.append(np.nan)
         length.append(np.nan)
-        track.append(names.setdefault(("event", kind[-1]), len(names)))
+        of = identifier(entry.get("track_id"), place, "track_id")
+        track.append(names.setdefault(("event", kind[-1], of), len(names)))
         artist.append(-1)
     micros = (np.array(at, dtype=np.float64) * 1e6).astype(np.int64)
     before = np.flatnonzero(micros // DAY_US < as_of)
@@ -213,7 +208,9 @@ def _of_plays(
     heard_s, length_s = (np.array(v, dtype=np.float64)[before] for v in (played, length))
     marked = mark(owner=owner, track=tracks, started=micros[before], played_s=heard_s)
     if again := int(marked.repeated.sum()):
-        notes.append(f"plays: {again} repeated the same within a second, and were left out")
+        notes.append(
+            f"plays and events: {again} repeated the same within a second, and were left out"
+        )
     order = marked.order[~marked.repeated]
     done = Done(
         owner=owner[order],
@@ -225,6 +222,28 @@ def _of_plays(
         device=np.full(len(order), -1),
     )
     return days_of(done, np.array([came]))
+
+
+def _heard(play: Mapping[str, Any], where: str) -> tuple[float, float]:
+    """Return when a play began, and the seconds that were heard, NaN where unknown."""
+    heard = count(play.get("played_s"), where, "played_s")
+    told = "ended_at" if play.get("played_at") is None else "played_at"
+    began = moment(play.get(told), where, told)
+    if told == "ended_at":
+        began -= heard or 0.0
+    elif heard is None and play.get("ended_at") is not None:
+        heard = moment(play["ended_at"], where, "ended_at") - began
+        if heard < 0:
+            raise RequestError(f"{where}.ended_at: is before played_at")
+    _check_year(began, f"{where}.{told}")
+    if heard is not None and heard > LONGEST_S:
+        raise RequestError(f"{where}.played_s: {heard:g} seconds are over a day")
+    return began, np.nan if heard is None else heard
+
+
+def _filled(name: str | None) -> str | None:
+    """Return a name, None where it is blank."""
+    return name if name and bare(name) else None
 
 
 def _objects(
