@@ -57,6 +57,20 @@ def test_who_is_gone_depends_on_the_days_ahead_alone(seed: int, date: int) -> No
     assert known.last_day(everyone).tolist() == last
 
 
+def test_of_the_silences_as_long_as_now_some_went_on() -> None:
+    days, gaps = [17_000], [1, 1, 3, 4, 8, 21]
+    for gap in gaps:
+        days.append(days[-1] + gap)
+    for recency in (1, 3, 4, 7):
+        (row,) = found([Listener({day: _counts() for day in days})], days[-1] + recency)
+        told = dict(zip(FEATURES, row.tolist(), strict=True))
+        as_long = [gap for gap in gaps if gap >= recency]
+        assert told["silence_share"] == pytest.approx(len(as_long) / (len(gaps) + 2))
+        for more in (3, 7, 14):
+            longer = sum(gap >= recency + more for gap in gaps)
+            assert told[f"stays_silent_{more}"] == pytest.approx(longer / (len(as_long) + 2))
+
+
 def test_other_listeners_change_nothing() -> None:
     first, second = drawn(1), drawn(2)
     alone = found(first, 17_080)
