@@ -121,7 +121,7 @@ def accounts(users: DataFrame) -> DataFrame:
 
 
 def _of_plays(plays: DataFrame) -> DataFrame:
-    artist = F.when(F.trim("artist_name") != "", F.col("artist_name"))
+    artist = _filled("artist_name")
     track = F.when(F.col("track_id").isNotNull(), F.xxhash64("track_id")).when(
         artist.isNotNull(), F.xxhash64(artist, F.coalesce("track_name", F.lit("")))
     )
@@ -131,8 +131,13 @@ def _of_plays(plays: DataFrame) -> DataFrame:
         *("played_at", "ended_at", "played_s"),
         track.alias("track_id"),
         F.when(artist.isNotNull(), F.xxhash64(artist)).alias("artist"),
-        "device",
+        _filled("device").alias("device"),
     )
+
+
+def _filled(text: str) -> Column:
+    """Return a column of text, null where it is blank."""
+    return F.when(F.col(text).rlike(r"\S"), F.col(text))
 
 
 def _of_events(events: DataFrame) -> DataFrame:
@@ -188,21 +193,19 @@ def _counted(
     owner, users = _numbers(column(table, "user_id"))
     device, devices = _numbers(column(table, "device"))
     artist, _ = _numbers(column(table, "artist"))
-    track = column(table, "track_id")
-    place = pc.index_in(track, value_set=column(lengths, "track"))
+    track = column(table, "track_id").to_numpy()
+    place = pc.index_in(column(table, "track_id"), value_set=column(lengths, "track"))
+    started, played_s = settled.started[kept], settled.played_s[kept]
     marked = mark(
-        owner=owner,
-        track=track.to_numpy(),
-        started=settled.started[kept],
-        played_s=settled.played_s[kept],
+        owner=owner, track=track, started=started, played_s=played_s, told=(artist, device)
     )
     order, again = marked.order[~marked.repeated], kept[marked.order[marked.repeated]]
     reason[again] = REASONS.index("repeated")
     done = Done(
         owner=owner[order],
-        at=settled.started[kept][order],
-        kind=kind[kept][order],
-        played_s=settled.played_s[kept][order],
+        at=started[order],
+        kind=kind[kept[order]],
+        played_s=played_s[order],
         length_s=floats(column(lengths, "length_s").take(place))[order],
         artist=artist[order],
         device=device[order],
@@ -212,10 +215,13 @@ def _counted(
 
 
 def _numbers(values: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:
-    """Return a number for each value, -1 for null, and what the numbers stand for."""
+    """Return each value's rank, -1 for null, and what the ranks stand for."""
     found = values.dictionary_encode()
-    numbers = found.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return numbers.astype(np.int64), found.dictionary
+    order = pc.sort_indices(found.dictionary)
+    rank = np.full(len(order) + 1, -1)
+    rank[order.to_numpy()] = np.arange(len(order))
+    places = found.indices.fill_null(len(order)).to_numpy(zero_copy_only=False)
+    return rank[places], found.dictionary.take(order)
 
 
 def _counts(kind: npt.NDArray[np.int64], reason: npt.NDArray[np.int64]) -> list[int]:

@@ -144,7 +144,7 @@ def main(argv: Sequence[str]) -> None:
 def _horizons(text: str) -> tuple[int, ...]:
     """Read the horizons."""
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() and 1 <= int(part) <= LONGEST for part in parts):
+    if not all(part.isdecimal() and 1 <= int(part) <= LONGEST for part in parts):
         raise DataError(
             f"--horizons is {text!r}, but must be days from 1 to {LONGEST} such as 3,7,14"
         )

@@ -13,7 +13,7 @@ from inference.fields import choice, count, entries, identifier, moment, shown, 
 from inference.questions import Form, Questions
 from listening.churn.days import COUNTS, EVENTS, KINDS, Activity, Done, days_of
 from listening.errors import RequestError
-from listening.log.plain import parse_time
+from listening.log.plain import bare, parse_time
 from listening.log.plays import DAY_US, EARLIEST_US, LONGEST_S, mark
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SHARED = ("as_of", "days")
 OF_DAY = ("day", *COUNTS)
 _NOTHING = [0.0] * len(COUNTS)
 OF_PLAY = ("played_at", "ended_at", "played_s", "length_s", "track_id", "artist_name", "track_name")
-OF_EVENT = ("at", "kind")
+OF_EVENT = ("at", "kind", "track_id")
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ def parse(body: bytes, content_type: str, *, horizons: Sequence[int]) -> Questio
 def _question(document: Mapping[str, Any], where: str, *, horizons: Sequence[int]) -> Question:
     given = document.get("as_of")
     as_of = int((time.time() if given is None else moment(given, where, "as_of")) // DAY_S)
-    if as_of * DAY_US < EARLIEST_US:
-        raise RequestError(f"{where}as_of: must be after the year 1999")
+    _check_year(as_of * DAY_S, f"{where}as_of")
     registered = document.get("registered_at")
     came = np.nan if registered is None else moment(registered, where, "registered_at") // DAY_S
     notes: list[str] = []
@@ -117,6 +116,12 @@ def _question(document: Mapping[str, Any], where: str, *, horizons: Sequence[int
     )
 
 
+def _check_year(seconds: float, where: str) -> None:
+    """Refuse what the job drops, too: the arithmetic of days knows none before 1970."""
+    if seconds * 1e6 < EARLIEST_US:
+        raise RequestError(f"{where}: must be after the year 1999")
+
+
 def _days(value: Any, where: str, horizons: Sequence[int]) -> tuple[int, ...]:
     found = entries(value, where, "days", most=len(horizons))
     for i, days in enumerate(found):
@@ -132,6 +137,7 @@ def _of_days(value: Any, where: str, as_of: int, came: float, notes: list[str]) 
     later = again = 0
     for place, entry in _objects(value, where, "activity", OF_DAY, most=MAX_DAYS):
         day = _day(entry.get("day"), place)
+        _check_year(day * DAY_S, f"{place}.day")
         counts = [
             0.0 if name not in entry else count(entry[name], place, name) or 0.0 for name in COUNTS
         ]
@@ -173,29 +179,26 @@ def _of_plays(
     at, kind, played, length, track, artist = [], [], [], [], [], []
     names: dict[Any, int] = {}
     for place, entry in _objects(document.get("plays"), where, "plays", OF_PLAY, most=MAX_PLAYS):
-        heard = count(entry.get("played_s"), place, "played_s")
-        if heard is not None and heard > LONGEST_S:
-            raise RequestError(f"{place}.played_s: {heard:g} seconds are over a day")
-        if entry.get("played_at") is not None:
-            begins = moment(entry["played_at"], place, "played_at")
-        else:
-            begins = moment(entry.get("ended_at"), place, "ended_at") - (heard or 0.0)
-        of = (entry.get("track_id"), entry.get("artist_name"), entry.get("track_name"))
-        by = text(entry.get("artist_name"), place, "artist_name")
+        begins, heard = _heard(entry, place)
+        by = _filled(text(entry.get("artist_name"), place, "artist_name"))
+        title = text(entry.get("track_name"), place, "track_name") or ""
+        of = identifier(entry.get("track_id"), place, "track_id") or (by and (by, title))
         at.append(begins)
         kind.append(KINDS.index("plays"))
-        played.append(np.nan if heard is None else heard)
+        played.append(heard)
         seconds = count(entry.get("length_s"), place, "length_s")
         length.append(np.nan if seconds is None else seconds)
         # A play that tells no track repeats none.
-        track.append(names.setdefault(repr(of) if any(of) else len(at), len(names)))
+        track.append(names.setdefault(("track", of) if of else len(at), len(names)))
         artist.append(names.setdefault(("artist", by), len(names)) if by else -1)
     for place, entry in _objects(document.get("events"), where, "events", OF_EVENT, most=MAX_PLAYS):
         at.append(moment(entry.get("at"), place, "at"))
+        _check_year(at[-1], f"{place}.at")
         kind.append(KINDS.index(EVENTS[choice(entry.get("kind"), EVENTS, place, "kind")]))
         played.append(np.nan)
         length.append(np.nan)
-        track.append(names.setdefault(("event", kind[-1]), len(names)))
+        of = identifier(entry.get("track_id"), place, "track_id")
+        track.append(names.setdefault(("event", kind[-1], of), len(names)))
         artist.append(-1)
     micros = (np.array(at, dtype=np.float64) * 1e6).astype(np.int64)
     before = np.flatnonzero(micros // DAY_US < as_of)
@@ -205,7 +208,9 @@ def _of_plays(
     heard_s, length_s = (np.array(v, dtype=np.float64)[before] for v in (played, length))
     marked = mark(owner=owner, track=tracks, started=micros[before], played_s=heard_s)
     if again := int(marked.repeated.sum()):
-        notes.append(f"plays: {again} repeated the same within a second, and were left out")
+        notes.append(
+            f"plays and events: {again} repeated the same within a second, and were left out"
+        )
     order = marked.order[~marked.repeated]
     done = Done(
         owner=owner[order],
@@ -217,6 +222,28 @@ def _of_plays(
         device=np.full(len(order), -1),
     )
     return days_of(done, np.array([came]))
+
+
+def _heard(play: Mapping[str, Any], where: str) -> tuple[float, float]:
+    """Return when a play began, and the seconds that were heard, NaN where unknown."""
+    heard = count(play.get("played_s"), where, "played_s")
+    told = "ended_at" if play.get("played_at") is None else "played_at"
+    began = moment(play.get(told), where, told)
+    if told == "ended_at":
+        began -= heard or 0.0
+    elif heard is None and play.get("ended_at") is not None:
+        heard = moment(play["ended_at"], where, "ended_at") - began
+        if heard < 0:
+            raise RequestError(f"{where}.ended_at: is before played_at")
+    _check_year(began, f"{where}.{told}")
+    if heard is not None and heard > LONGEST_S:
+        raise RequestError(f"{where}.played_s: {heard:g} seconds are over a day")
+    return began, np.nan if heard is None else heard
+
+
+def _filled(name: str | None) -> str | None:
+    """Return a name, None where it is blank."""
+    return name if name and bare(name) else None
 
 
 def _objects(

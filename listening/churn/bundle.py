@@ -81,7 +81,7 @@ class Horizon:
                 base_rate=float(document["base_rate"]),
                 tenths=tuple(map(float, document["tenths"])),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ArchiveError(f"{archive.manifest}: no horizon in it ({error!r})") from error
         if len(found.tenths) != TENTHS - 1:
             raise ArchiveError(f"{archive.manifest}: {len(found.tenths)} bounds of tenths, not 9")

@@ -30,8 +30,9 @@ HORIZONS = (3, 7, 14)
 """Days that a listener may be gone for."""
 
 _IN_WINDOWS = (*KINDS, "seconds", "full")
-_SILENCES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 21, 25, 30, 35, 45)
-"""Lengths of gaps, in days, that are counted: a gap is the days from one active day to the next."""
+_SILENCES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 21, 25, 30, 35, 45)
+"""Lengths of gaps, in days, that are counted, others as the next longer one: a gap is the days from
+one active day to the next."""
 _PRIOR_GAPS = 2.0
 """How many gaps a share of gaps is shrunk by, towards none."""
 

@@ -171,7 +171,8 @@ class Standard:
     def standardised(self, rows: Rows) -> Floats:
         """Return standardised columns, (n, width), none farther than `FARTHEST` from its mean."""
         values = rows.astype(np.float64)
-        values[:, self.is_log] = np.log1p(values[:, self.is_log])
+        # What no training row had may be below 0 all the same.
+        values[:, self.is_log] = np.log1p(values[:, self.is_log].clip(min=0))
         return np.asarray(((values - self.mean) / self.scale).clip(-FARTHEST, FARTHEST))
 
 
@@ -264,6 +265,8 @@ def _recency(archive: Archive, document: Any, width: int) -> Recency:
     found = Recency(tuple(map(float, document["days"])), tuple(map(float, document["odds"])))
     if len(found.days) != len(found.odds) or not found.days:
         raise ValueError(f"{len(found.days)} days and {len(found.odds)} odds")
+    if any(np.diff(found.days) <= 0):
+        raise ValueError(f"days {list(found.days)} must rise")
     return found
 
 

@@ -89,11 +89,11 @@ class Reasoner:
         contributions
             What each column adds, (width,).
         """
-        added = np.bincount(self._place, contributions, len(self._topics))
+        added = np.bincount(self._place, contributions, len(self._topics)).round(4)
         told = dict(zip(FEATURES, row.tolist(), strict=False))
         strongest = np.argsort(-np.abs(added), kind="stable")[:MOST]
         return [
-            Reason(self._words(self._topics[topic], told, row), round(float(added[topic]), 4))
+            Reason(self._words(self._topics[topic], told, row), float(added[topic]))
             for topic in strongest.tolist()
             if added[topic]
         ]
@@ -145,7 +145,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, float]], str]] = {
     ),
     "regular": lambda told: (
         f"longest silence so far {_days(told['longest_gap'])}"
-        if told["mean_gap"] <= LOOK_BACK
+        if told["mean_gap"] <= LOOK_BACK or told["gaps_of_14"]  # without gaps it is as long
         else "no silence known yet"
     ),
     "trend": lambda told: (

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 EARLIEST_US = 946_684_800_000_000
@@ -116,13 +117,14 @@ class Marked:
     is_bot: Flags
 
 
-def mark(
+def mark(  # noqa: PLR0913 - one argument per column
     *,
     owner: Integers,
     track: Integers,
     started: Integers,
     played_s: Floats,
     bot_plays_a_day: float = BOT_PLAYS_A_DAY,
+    told: Sequence[npt.NDArray[Any]] = (),
 ) -> Marked:
     """Order the plays of whole listeners, and find repeated ones, overlaps and bots.
 
@@ -138,10 +140,15 @@ def mark(
         Seconds, (n,); NaN where unknown.
     bot_plays_a_day
         A listener with more plays on a mean day with plays is a bot.
+    told
+        Numbers of what else plays tell, (n,) each. Of plays of one track at the same moment the one
+        heard longest comes first, then the one with the least of these, the last one first: so in
+        whatever order plays come, the same one is not repeated.
     """
     n = len(owner)
     order = np.lexsort((track, started, owner))
     owner, track, started = owner[order], track[order], started[order]
+    order = _settled(order, owner, track, started, by=(*told, -played_s))
     repeated = _repeated(owner, track, started)
     first = np.diff(owner, prepend=-1) != 0
     lengths = np.where(repeated, 0, np.nan_to_num(played_s[order]))
@@ -154,6 +161,16 @@ def mark(
     new_day = first | (np.diff(started // DAY_US, prepend=-1) != 0)
     days, plays = np.bincount(owner, new_day), np.bincount(owner, ~repeated)
     return Marked(order, repeated, overlaps, (plays > bot_plays_a_day * days)[owner])
+
+
+def _settled(order: Integers, *keys: Integers, by: Sequence[npt.NDArray[Any]]) -> Integers:
+    """Return an order of plays in which those of the same sorted keys are sorted, too."""
+    same = np.logical_and.reduce([np.diff(key, prepend=-1) == 0 for key in keys])
+    tied = same | np.roll(same, -1)
+    plays, group = order[tied], np.cumsum(~same)[tied]
+    found = order.copy()
+    found[tied] = plays[np.lexsort((*(values[plays] for values in by), group))]
+    return found
 
 
 def _repeated(owner: Integers, track: Integers, started: Integers) -> Flags:

@@ -108,12 +108,28 @@ def test_rows_in_any_order_come_to_the_same() -> None:
         for _ in range(80)
     ]
 
-    def days_of(some: list[dict[str, Any]]) -> list[tuple[object, ...]]:
-        days, _ = counted(*some)
-        return sorted(tuple(day[name] for name in ("user_id", "day", *COUNTS)) for day in days)
+    for place in range(0, len(rows), 4):  # what repeats another may tell something else
+        heard = float(rng.integers(300))
+        rows.append(rows[place] | {"played_s": heard, "device": f"d{place % 3}", "artist": place})
+    days, told = counted(*rows)
+    assert told["plays"]["repeated"] >= 20
+    assert [day["user_id"] for day in days] == sorted(day["user_id"] for day in days)
+    for _ in range(5):
+        assert counted(*(rows[i] for i in rng.permutation(len(rows)))) == (days, told)
 
-    shuffled = [rows[i] for i in rng.permutation(len(rows))]
-    assert days_of(shuffled) == days_of(rows)
+
+def test_of_plays_that_repeat_each_other_the_one_heard_longest_is_kept() -> None:
+    days, _ = counted(
+        PLAY | {"played_s": None},
+        PLAY | {"played_s": 20.0, "device": "car"},
+        PLAY | {"played_s": 170.0},
+        PLAY | {"played_s": 30.0, "device": None},
+    )
+    (day,) = days
+    assert [day[name] for name in ("plays", "seconds", "full", "skips", "device")] == [
+        *(1, 170.0, 1, 0),
+        "phone",
+    ]
 
 
 @pytest.mark.parametrize("rows", [[], [PLAY | {"user_id": None}]])

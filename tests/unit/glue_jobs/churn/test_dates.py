@@ -52,3 +52,17 @@ def test_a_few_damaged_times_make_no_log_longer() -> None:
     assert log_of({11_000: 1, 17_000: 400, 17_001: 300, 17_030: 4, 30_000: 3}) == (17_000, 17_030)
     with pytest.raises(ValueError, match="empty"):
         log_of({})
+
+
+@given(days=st.integers(101, 300), pause=st.integers(1, 30), after=st.integers(-10_000, 10_000))
+def test_a_damaged_time_makes_no_small_log_longer(days: int, pause: int, after: int) -> None:
+    log = range(17_000, 17_000 + days * pause, pause)
+    stray = log[-1] + 30 + after if after > 0 else log[0] - 31 + after
+    assert log_of(dict.fromkeys([*log, stray], 1)) == (log[0], log[-1])
+
+
+def test_a_log_of_parts_apart_is_one() -> None:
+    """Exports of listeners from different years."""
+    days = {**dict.fromkeys(range(12_000, 12_100), 1), **dict.fromkeys(range(17_000, 17_400), 3)}
+    assert log_of(days) == (12_000, 17_399)
+    assert log_of({17_000: 1}) == (17_000, 17_000)

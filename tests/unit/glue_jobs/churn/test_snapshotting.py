@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -17,10 +19,12 @@ from glue_jobs.churn.snapshotting import (
     Listeners,
     Plan,
     snapshots_of,
+    whole_partition,
 )
+from listening.churn.days import COUNTS
 from listening.churn.features import FEATURES, POPULATION, Snapshots
 from listening.splits import bucket
-from tests.unit.listening.churn.plain import activity, drawn
+from tests.unit.listening.churn.plain import Listener, activity, drawn
 
 FIRST, DAYS = 17_000, 200
 HORIZONS = (3, 14)
@@ -28,9 +32,12 @@ LISTENERS = drawn(11, listeners=120, days=DAYS)
 NAMES = [f"listener {i}" for i in range(len(LISTENERS))]
 
 
-def snapshots(log_ends: str = TOGETHER) -> list[dict[str, object]]:
-    dates = Dates.of((FIRST, FIRST + DAYS - 1), every=7, ahead=max(HORIZONS))
-    people = Listeners(activity(LISTENERS), pa.array(NAMES), [])
+def snapshots(
+    log_ends: str = TOGETHER, *, listeners: list[Listener] = LISTENERS, days: int = DAYS
+) -> list[dict[str, Any]]:
+    """Return the rows of listeners over the first days of their log, named by `NAMES`."""
+    dates = Dates.of((FIRST, FIRST + days - 1), every=7, ahead=max(HORIZONS))
+    people = Listeners(activity(listeners), pa.array(NAMES[: len(listeners)]), [])
     found = list(snapshots_of(people, Plan(dates, HORIZONS, log_ends)))
     return pa.concat_tables(found).to_pylist()
 
@@ -65,6 +72,62 @@ def test_a_row_is_what_was_known_and_what_came() -> None:
         expected = known.features(np.array([owner]), date)[0]
         assert row["features"] == pytest.approx(expected.tolist())
         assert len(row["features"]) == len(FEATURES)
+
+
+def test_of_a_log_too_short_to_divide_all_parts_are_of_the_same_dates() -> None:
+    rows = snapshots(days=60)
+    dates: dict[str, set[int]] = {}
+    for row in rows:
+        assert row["split"] == part_of(row["user_id"])
+        dates.setdefault(row["split"], set()).add(row["date"])
+    assert dates.keys() == {"train", "validation", "test"}
+    assert dates["train"] == dates["validation"] == dates["test"]
+
+
+def test_what_comes_after_the_days_ahead_changes_nothing() -> None:
+    until = FIRST + 150
+    changed = [
+        Listener({day: counts for day, counts in one.days.items() if day < until}, one.came)
+        for one in LISTENERS
+    ]
+    before = [
+        [row for row in rows if row["date"] + max(HORIZONS) <= until]
+        for rows in (snapshots(), snapshots(listeners=changed))
+    ]
+    assert before[0] == before[1]
+    assert len(before[0]) > 300
+    assert snapshots() != snapshots(listeners=changed)
+
+
+def test_a_listeners_rows_do_not_depend_on_who_else_is_in_the_partition() -> None:
+    some = LISTENERS[:30]
+    expected = [row for row in snapshots() if row["user_id"] in NAMES[:30]]
+    assert snapshots(listeners=some) == expected
+
+
+def test_rows_of_activity_are_whole_listeners_in_order() -> None:
+    columns = {name: [1, 2, 3, 4] for name in COUNTS}
+    table = pa.table(
+        {
+            "user_id": ["bob", "ann", "bob", "ann"],
+            "day": pa.array([9, 8, 7, 6], pa.int32()),
+            **columns,
+            "device": ["car", None, "phone", "car"],
+            "came": pa.array([None, 5, None, 5], pa.int32()),
+        }
+    )
+    batches = table.to_batches(max_chunksize=1)
+    nothing = batches[0].slice(0, 0)
+    found = Listeners.of(whole_partition([nothing, *batches]))
+    assert found.user_ids.to_pylist() == ["ann", "bob"]
+    assert found.activity.first.tolist() == [0, 2, 4]
+    assert found.activity.day.tolist() == [6, 8, 7, 9]
+    assert found.activity.counts[:, 0].tolist() == [4, 2, 3, 1]
+    devices = [found.devices[i] if i >= 0 else None for i in found.activity.device]
+    assert devices == ["car", None, "phone", "car"]
+    assert found.activity.came.tolist() == pytest.approx([5, np.nan], nan_ok=True)
+    assert whole_partition([]) is None
+    assert whole_partition([nothing]) is None
 
 
 def test_where_each_log_ends_by_itself_the_days_ahead_are_inside_it() -> None:

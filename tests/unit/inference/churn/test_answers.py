@@ -103,7 +103,7 @@ def test_plays_and_events_come_to_the_same_as_their_days(handler: Handler) -> No
     assert found == ask(handler, asked | {"activity": days})
     repeated = ask(handler, asked | {"plays": [*plays, plays[1]], "events": events})
     assert repeated.pop("notes") == [
-        "plays: 1 repeated the same within a second, and were left out"
+        "plays and events: 1 repeated the same within a second, and were left out"
     ]
     assert repeated == found
     nameless = [{"ended_at": "2024-05-03T10:00:00Z"}] * 2
@@ -183,12 +183,25 @@ def test_before_training_it_answers_with_the_prior(tmp_path: Any) -> None:
         ({"days": [3, 7, 14, 3]}, "days: 4 of one listener, at most 3"),
         ({"device": 4}, "device: must be text"),
         ({"dayz": 4}, "dayz: is not known; send user_id, activity"),
-        ({"activity": None, "plays": [{"played_at": 1, "played_s": 9e4}]}, "are over a day"),
+        ({"activity": None, "plays": [{"played_at": 1e9, "played_s": 9e4}]}, "are over a day"),
         (
-            {"activity": None, "events": [{"at": 1, "kind": "like"}]},
+            {"activity": None, "events": [{"at": "2024-05-01", "kind": "like"}]},
             "events[0].kind: must be search",
         ),
         ({"activity": None, "plays": [{}]}, "plays[0].ended_at: must be a time"),
+        ({"activity": [{"day": "1969-12-31", "plays": 1}]}, "activity[0].day: must be after the"),
+        (
+            {"activity": None, "plays": [{"played_at": "1969-12-31"}]},
+            "plays[0].played_at: must be after the year 1999",
+        ),
+        (
+            {"activity": None, "plays": [{"ended_at": "2000-01-01", "played_s": 1}]},
+            "plays[0].ended_at: must be after the year 1999",
+        ),
+        (
+            {"activity": None, "events": [{"at": "1960-01-01", "kind": "search"}]},
+            "events[0].at: must be after the year 1999",
+        ),
     ],
 )
 def test_a_wrong_field_is_refused_by_its_name(

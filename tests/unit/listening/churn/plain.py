@@ -17,7 +17,7 @@ from listening.churn.features import (
 )
 
 Days = dict[int, dict[str, float]]
-SILENCES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 21, 25, 30, 35, 45)
+SILENCES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 21, 25, 30, 35, 45)
 
 
 @dataclass

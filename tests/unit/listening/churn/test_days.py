@@ -69,3 +69,59 @@ def test_days_are_those_of_plain_python(rows: list[tuple[int, ...]]) -> None:
         assert found.device.tolist() == [devices.get(key, -1) for key in keys]
     assert found.first[-1] == len(keys)
     assert len(found.first) == 6
+
+
+@pytest.mark.parametrize(
+    ("played", "length", "full", "skipped"),
+    [
+        (160.0, 200.0, 1, 0),
+        (159.9, 200.0, 0, 0),
+        (500.0, 200.0, 1, 0),  # played longer than the track
+        (500.0, NAN, 0, 0),
+        (500.0, 0.0, 0, 0),  # a track of no length is never heard in full
+        (0.0, 0.0, 0, 1),
+        (0.0, NAN, 0, 1),
+        (29.9, 200.0, 0, 1),
+        (30.0, 200.0, 0, 0),
+        (NAN, 200.0, 0, 0),  # nobody knows what was heard
+        (20.0, 20.0, 1, 1),  # a short one, to its end
+    ],
+)
+def test_full_plays_and_skips(played: float, length: float, full: int, skipped: int) -> None:
+    found = days_of(done([(0, 17_000 * DAY_US, 0, played, length, -1, -1)]), np.array([NAN]))
+    told = dict(zip(COUNTS, found.counts[0].tolist(), strict=True))
+    heard = 0.0 if np.isnan(played) else played
+    assert (told["full"], told["skips"], told["seconds"]) == (full, skipped, heard)
+    assert (told["plays"], told["artists"]) == (1, 0)
+
+
+def test_only_plays_are_heard() -> None:
+    """Whatever a search or a download says of seconds and artists is not counted."""
+    rows = [(0, 17_000 * DAY_US, kind, 200.0, 200.0, 3, 1) for kind in (1, 2)]
+    found = days_of(done(rows), np.array([NAN]))
+    assert found.counts.tolist() == [[0, 1, 1, 0, 0, 0, 0]]
+    assert found.device.tolist() == [1]
+
+
+def test_a_day_ends_at_midnight_and_a_device_is_the_last_known_of_its_day() -> None:
+    midnight = 17_001 * DAY_US
+    found = days_of(
+        done([
+            (0, midnight - 2, 0, NAN, NAN, -1, 4),
+            (0, midnight - 1, 0, NAN, NAN, -1, -1),
+            (0, midnight, 0, NAN, NAN, -1, -1),
+            (1, midnight, 0, NAN, NAN, -1, -1),
+        ]),
+        np.array([NAN, NAN, 17_000.0]),
+    )  # fmt: skip
+    assert found.day.tolist() == [17_000, 17_001, 17_001]
+    assert found.device.tolist() == [4, -1, -1]  # none is carried over to the next
+    assert found.first.tolist() == [0, 2, 3, 3]
+    assert found.owner.tolist() == [0, 0, 1]
+
+
+def test_nothing_done_is_no_day() -> None:
+    found = days_of(done([]), np.array([NAN, 17_000.0]))
+    assert found.first.tolist() == [0, 0, 0]
+    assert found.counts.shape == (0, len(COUNTS))
+    assert found.day.size == found.device.size == found.owner.size == 0

@@ -99,6 +99,17 @@ def test_a_column_that_never_varies_says_nothing_and_a_far_value_is_not_farther(
     assert standard.standardised(far).max() == FARTHEST
 
 
+def test_what_was_never_below_0_in_training_may_be_so_later() -> None:
+    some, trend = rows(), FEATURES.index("trend")
+    some[:, trend] = np.abs(some[:, trend]) + 1
+    standard, later = Standard.of(some), some[:2].copy()
+    assert standard.is_log[trend]
+    later[:, trend] = -0.5, -3.0
+    found = standard.standardised(later)
+    assert np.isfinite(found).all()
+    assert found[0, trend] == found[1, trend] < standard.standardised(some)[:, trend].min()
+
+
 def test_devices_become_columns() -> None:
     found = with_devices(np.zeros((3, 2), np.float32), np.array([1, -1, 0]), 2)
     assert found[:, 2:].tolist() == [[0, 1], [0, 0], [1, 0]]
@@ -137,6 +148,67 @@ def test_reasons_are_sentences_of_what_is_the_case() -> None:
     assert Reasoner(COLUMNS).reasons(row, added)[0].text == "another device"
 
 
+def test_all_topics_together_are_all_contributions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("listening.churn.reasons.MOST", len(COLUMNS))
+    reasoner, some = Reasoner(COLUMNS), rows()
+    for family, model in models().items():
+        added = model.contributions(some)[:, :-1]
+        for row, own in zip(some, added, strict=True):
+            told = reasoner.reasons(row, own)
+            assert sum(reason.log_odds for reason in told) == pytest.approx(own.sum(), abs=1e-3)
+            assert family != "recency" or len(told) == 1
+
+
+def test_what_rounds_to_nothing_is_no_reason() -> None:
+    added = np.zeros(WIDTH)
+    added[FEATURES.index("recency")], added[FEATURES.index("trend")] = 0.3, -4e-5
+    (told,) = Reasoner(COLUMNS).reasons(rows()[0], added)
+    assert told.log_odds == 0.3
+    assert Reasoner(COLUMNS).reasons(rows()[0], np.zeros(WIDTH)) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "text"),
+    [
+        ("recency", {"recency": 1, "mean_gap": 91}, "last active a day ago"),
+        ("recency", {"recency": 91, "mean_gap": 2}, "not active in 90 days"),
+        (
+            "recency",
+            {"recency": 90, "mean_gap": 3.26},
+            "last active 90 days ago, usually every 3.3",
+        ),
+        ("recency_searches", {"recency_searches": 91}, "no search in 90 days"),
+        ("searches_3", {"recency_searches": 1}, "last search a day ago"),
+        ("downloads_1", {"recency_downloads": 12}, "last download 12 days ago"),
+        ("full_share", {"seconds_30": 5400}, "1.5 hours heard in 30 days, 0% of plays skipped"),
+        ("mean_gap", {"mean_gap": 91, "longest_gap": 91}, "no silence known yet"),
+        ("gaps_of_3", {"mean_gap": 40, "longest_gap": 120}, "longest silence so far 120 days"),
+        (
+            "gaps_of_3",
+            {"mean_gap": 120, "longest_gap": 120, "gaps_of_14": 0.3},
+            "longest silence so far 120 days",
+        ),
+        (
+            "trend",
+            {"active_30": 2, "active_90": 9},
+            "active on 2 of the last 30 days, on 7 of the 60 before",
+        ),
+        ("age", {"age": 91, "life_rate": 0.254}, "known for over 90 days, active on 25% of all"),
+        ("life_rate", {"age": 1, "life_rate": 1}, "known for a day, active on 100% of all"),
+        ("plays_7", {"plays_30": 12_345, "plays_7": 1}, "12,345 plays in 30 days, 1 in the last 7"),
+    ],
+)
+def test_each_topic_tells_what_is_the_case(
+    column: str, values: dict[str, float], text: str
+) -> None:
+    row, added = np.zeros(WIDTH, np.float32), np.zeros(WIDTH)
+    for name, value in values.items():
+        row[FEATURES.index(name)] = value
+    added[FEATURES.index(column)] = 1.0
+    (told,) = Reasoner(COLUMNS).reasons(row, added)
+    assert told.text == text
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle")
@@ -147,7 +219,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Horizon(
                 days,
                 Calibrated("logistic", own["logistic"], 1.0, days / 3),
-                Calibrated("recency", own["recency"]),
+                Calibrated("recency", own["recency"], 1.0, days / 3),
                 0.3,
                 tuple(np.linspace(0.9, 0.1, 9).tolist()),
             )
@@ -165,6 +237,8 @@ def test_who_is_gone_longer_was_gone_before(bundle: Path) -> None:
     found = ChurnBundle(load(bundle))
     risks = found.risks(rows())
     assert (risks.probability[:, 1] <= risks.probability[:, 0]).all()
+    alone = probability(found.horizons[0].recency.log_odds(rows()))
+    assert risks.recency_alone.T.tolist() == [alone.tolist()] * 2
     own = probability(found.horizons[0].model.log_odds(rows()))
     assert risks.probability[:, 0] == pytest.approx(own)
     expected = [
@@ -181,6 +255,105 @@ def test_a_bundle_of_other_features_is_refused(bundle: Path, tmp_path: Path) -> 
     write_prior(tmp_path, system="churn")
     with pytest.raises(ArchiveError, match="expected a churn.bundle"):
         ChurnBundle(load(tmp_path))
+
+
+BAD = [None, [], {}, "x", [None], ["a"], [1.0], [[1]]]
+
+
+@pytest.mark.parametrize("horizon", ["days", "model", "recency", "base_rate", "tenths"])
+@pytest.mark.parametrize("bad", BAD, ids=repr)
+def test_a_damaged_horizon_is_refused(bundle: Path, horizon: str, bad: object) -> None:
+    archive = load(bundle)
+    archive.content["horizons"][0][horizon] = bad
+    with pytest.raises(ArchiveError, match="manifest.json: "):
+        ChurnBundle(archive)
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        *(("model", name) for name in ("family", "table", "intercept", "slope", "shift")),
+        *(("recency", name) for name in ("family", "days", "odds", "slope", "shift")),
+    ],
+)
+@pytest.mark.parametrize("bad", BAD, ids=repr)
+def test_a_damaged_model_is_refused(bundle: Path, family: str, name: str, bad: object) -> None:
+    archive = load(bundle)
+    archive.content["horizons"][1][family][name] = bad
+    with pytest.raises(ArchiveError):
+        ChurnBundle(archive)
+
+
+@pytest.mark.parametrize("name", ["features", "devices", "bots_above", "horizons"])
+@pytest.mark.parametrize("bad", [None, "x", [None], {}], ids=repr)
+def test_damaged_content_is_refused(bundle: Path, name: str, bad: object) -> None:
+    archive = load(bundle)
+    archive.content[name] = bad
+    with pytest.raises(ArchiveError):
+        ChurnBundle(archive)
+    del archive.content[name]
+    with pytest.raises(ArchiveError):
+        ChurnBundle(archive)
+
+
+def test_horizons_must_rise_and_recencys_days_too(bundle: Path) -> None:
+    archive = load(bundle)
+    archive.content["horizons"].reverse()
+    with pytest.raises(ArchiveError, match=r"horizons \[14, 3\] must rise"):
+        ChurnBundle(archive)
+    archive.content["horizons"][0]["days"] = np.inf
+    with pytest.raises(ArchiveError, match="no horizon in it"):
+        ChurnBundle(archive)
+    archive = load(bundle)
+    archive.content["horizons"][0]["recency"] |= {"days": [1.0, 30.0, 30.0]}
+    with pytest.raises(ArchiveError, match=r"days \[1.0, 30.0, 30.0\] must rise"):
+        ChurnBundle(archive)
+
+
+def test_a_tenth_is_one_more_than_the_bounds_above_the_risk(bundle: Path) -> None:
+    some = rows()
+    row = np.ascontiguousarray(some[:1])
+    archive = load(bundle)
+    risk = float(ChurnBundle(archive).risks(row).probability[0, 0])
+    for above in range(10):
+        archive.content["horizons"][0]["tenths"] = [1.0] * above + [risk] * (9 - above)
+        assert ChurnBundle(archive).risks(row).tenth[0, 0] == above + 1
+
+
+def test_a_scorer_knows_devices_by_name_and_bots_by_their_plays(bundle: Path) -> None:
+    listeners = drawn(5, listeners=30)
+    days = activity(listeners)
+    object.__setattr__(days, "device", np.arange(len(days.day)) % 4 - 1)
+    known, scorer = Snapshots(days), Scorer(load(bundle))
+    owner, names = known.population(17_090), ["toaster", "phone", "car"]
+    scored = scorer.score(known, owner, 17_090, names)
+    features = known.features(owner, 17_090)
+    assert np.array_equal(scored.rows[:, : len(FEATURES)], features)
+    used = [[*names, None][place] for place in known.device(owner, 17_090)]
+    assert {"toaster", "phone", "car"} <= set(used)
+    expected = [[float(name == device) for device in DEVICES] for name in used]
+    assert scored.rows[:, len(FEATURES) :].tolist() == expected
+    plays = features[:, FEATURES.index("plays_30")]
+    assert not scored.is_bot.any()
+    content = scorer.archive.content | {"bots_above": float(np.median(plays))}
+    scorer.archive.content.update(content)
+    strict = Scorer(scorer.archive).score(known, owner, 17_090, names)
+    assert strict.is_bot.tolist() == (plays > np.median(plays)).tolist()
+    assert 0 < strict.is_bot.sum() < len(owner)
+    assert np.array_equal(strict.risks.probability, scored.risks.probability)
+    assert scorer.days == HORIZONS
+    assert scorer.base_rates == (0.3, 0.3)
+    assert not scorer.is_prior
+    reasons = scorer.reasons(scored.rows, 14)
+    assert [len(own) for own in reasons] == [MOST] * len(owner)
+
+
+@pytest.mark.parametrize("family", ["recency", "logistic", "trees"])
+def test_nobody_is_answered_with_nothing(family: str) -> None:
+    nobody = np.ascontiguousarray(rows()[:0])
+    model = models()[family]
+    assert model.log_odds(nobody).shape == (0,)
+    assert model.contributions(nobody).shape == (0, WIDTH + 1)
 
 
 def test_before_training_a_silence_goes_on_for_as_long_with_even_odds(tmp_path: Path) -> None:
