@@ -37,7 +37,7 @@ from listening.churn.features import (  # noqa: E402
 )
 from listening.churn.models import Calibrated, Logistic, Recency, Standard  # noqa: E402
 
-SILENCES = np.array([2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 21, 25, 30, 35, 45])
+SILENCES = np.array([1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 21, 25, 30, 35, 45])
 AS_OF = pd.Timestamp("2024-05-31")
 TRAINING, WARM_UP = 3_000, 20
 TOLERANCE = 2e-4
